@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+
+/// A library module and its test target, by the layers of docs/architecture.md.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []
+) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: settings),
+        .testTarget(
+            name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies + tests,
+            swiftSettings: settings),
+    ]
+}
+
+var targets: [Target] = [
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+        name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+    .target(name: "CLinux"),
+]
+targets += module("LifeboatCore", [])
+targets += module("LifeboatFormat", ["LifeboatCore"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatCodec", ["LifeboatCore", "CZstd", "CCrypto", crypto], tests: ["LifeboatTesting"])
+targets += module("LifeboatSystem", ["LifeboatCore", "CLinux"])
+targets += module(
+    "LifeboatStore", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatVolume", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatArchive",
+    ["LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore"],
+    tests: ["LifeboatTesting"])
+targets += module(
+    "Lifeboat",
+    [
+        "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+        "LifeboatVolume", "LifeboatArchive",
+    ], tests: ["LifeboatTesting"])
+targets += [
+    .target(
+        name: "LifeboatTesting", dependencies: ["LifeboatCore", "LifeboatStore", "LifeboatVolume"],
+        swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatCommand",
+        dependencies: ["LifeboatCore", "Lifeboat", "CQREncode", argumentParser],
+        swiftSettings: settings),
+]
+
+let package = Package(
+    name: "lifeboat",
+    products: [
+        .executable(name: "lifeboat", targets: ["LifeboatCommand"]),
+        .library(name: "Lifeboat", targets: ["Lifeboat"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: targets
+)

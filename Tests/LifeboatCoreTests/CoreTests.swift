@@ -1,0 +1,34 @@
+import LifeboatCore
+import Testing
+
+@Suite struct ByteTextTests {
+    @Test(arguments: [
+        ("64KiB", 65536), ("64K", 65536), ("1.5GiB", 1_610_612_736), ("100MB", 100_000_000),
+        ("7", 7),
+    ])
+    func `reads sizes as people write them`(text: String, bytes: UInt64) {
+        #expect(ByteText.parse(text) == bytes)
+    }
+
+    @Test(arguments: ["", "x", "1.2.3", "5 apples", "-1"])
+    func `refuses what is no size`(text: String) {
+        #expect(ByteText.parse(text) == nil)
+    }
+
+    @Test(arguments: [
+        (UInt64(12), "12 B"), (65536, "64.0 KiB"), (1_610_612_736, "1.50 GiB"), (1023, "1023 B"),
+    ])
+    func `describes sizes`(bytes: UInt64, text: String) {
+        #expect(ByteText.describe(bytes) == text)
+    }
+}
+
+@Suite struct DigestTests {
+    @Test func `orders as its bytes do`() throws {
+        let low = try #require(Digest(hex: String(repeating: "00", count: 31) + "01"))
+        let high = try #require(Digest(hex: "01" + String(repeating: "00", count: 31)))
+        #expect(low < high)
+        #expect(high.hex == "01" + String(repeating: "00", count: 31))
+        #expect(Digest(high.bytes) == high)
+    }
+}
