@@ -1,0 +1,89 @@
+public import LifeboatCore
+
+public struct BackupOptions: Sendable {
+    /// A volume to be backed up.
+    public struct Source: Sendable {
+        public var name: String
+        /// A path, or `-` for standard input.
+        public var path: String
+        public init(name: String, path: String) {
+            self.name = name
+            self.path = path
+        }
+    }
+
+    public var machine: String
+    public var sources: [Source]
+    /// Paths of changed-extents files, by volume name.
+    public var changedExtents: [String: String] = [:]
+    /// A point (id, prefix or `latest`) to compare with, instead of the machine's newest.
+    public var parent: String?
+    public var tags: [String: String] = [:]
+    public var isDryRun = false
+    /// Whether fingerprints may stand in for hashes where nothing changed.
+    public var usesFingerprints = true
+    /// zstd level.
+    public var compressionLevel: Int32 = 3
+    /// Audit sample of what a hint calls unchanged: at most this many chunks and bytes.
+    public var auditChunks = 1024
+    public var auditBytes: UInt64 = 64 << 20
+    /// Seed of the audit sample; random when `nil`. For tests.
+    public var auditSeed: UInt64?
+    /// Peak memory to aim at, in bytes.
+    public var memory: UInt64 = 256 << 20
+    /// Worker threads; 0 for one a processor.
+    public var threads = 0
+
+    public init(machine: String, sources: [Source]) {
+        self.machine = machine
+        self.sources = sources
+    }
+}
+
+public struct PointFilter: Sendable {
+    public var machine: String?
+    public var host: String?
+    public var tags: [String: String] = [:]
+    public init() {}
+}
+
+public struct RestoreOptions: Sendable {
+    /// An id, a unique prefix, or `latest`.
+    public var point: String
+    /// For `latest`: whose.
+    public var filter = PointFilter()
+    /// A file, a block device, `-`, or a directory when several volumes are restored.
+    public var target: String
+    /// Restores only these volumes; all when empty.
+    public var volumes: [String] = []
+    public var isInPlace = false
+    public var resumes = false
+    /// Whether what was written is read again and compared.
+    public var verifies = true
+    public var memory: UInt64 = 256 << 20
+    public var threads = 0
+
+    public init(point: String, target: String) {
+        self.point = point
+        self.target = target
+    }
+}
+
+public struct VerificationOptions: Sendable {
+    public enum Depth: Sendable {
+        case structure
+        /// Every byte.
+        case data
+        /// This many percent of the packs, chosen anew each time.
+        case sample(percent: Int)
+        /// Names' hashes and signatures; needs no secret.
+        case keyless
+    }
+
+    public var depth = Depth.structure
+    public var memory: UInt64 = 256 << 20
+    public var threads = 0
+    /// Seed of the sample; random when `nil`. For tests.
+    public var seed: UInt64?
+    public init() {}
+}

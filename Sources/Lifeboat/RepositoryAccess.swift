@@ -1,0 +1,37 @@
+public import LifeboatCodec
+public import LifeboatCore
+
+/// Where a repository is, what opens it, and where this host keeps what it remembers of it.
+public struct RepositoryAccess: Sendable {
+    /// What opens a repository.
+    public enum Secret: Sendable {
+        /// Nothing: only what needs no key, such as a keyless verification.
+        case none
+        case password(SecretBytes)
+        /// The path of a key file that `key add --new-key-file` wrote.
+        case keyFile(String)
+        /// The path of a recovery key file; suffices alone to read everything.
+        case recoveryKey(String)
+    }
+
+    /// A directory's path.
+    public var location: String
+    public var secret: Secret
+    /// The recovery key file where the operation reads data back, besides `secret`.
+    public var recoveryKeyFile: String?
+    /// Heads, session journals, fingerprints. Must survive reboots.
+    public var stateDirectory: String
+    /// Index runs and log entries, to be had again from the repository.
+    public var cacheDirectory: String
+
+    public init(
+        location: String, secret: Secret, recoveryKeyFile: String? = nil, stateDirectory: String,
+        cacheDirectory: String
+    ) {
+        self.location = location
+        self.secret = secret
+        self.recoveryKeyFile = recoveryKeyFile
+        self.stateDirectory = stateDirectory
+        self.cacheDirectory = cacheDirectory
+    }
+}
