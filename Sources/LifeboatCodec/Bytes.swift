@@ -13,7 +13,9 @@ public enum Bytes {
         return memcmp(start, start + lead, bytes.count - lead) == 0
     }
 
-    /// Whether both hold the same bytes. Not for secrets: it stops at the first difference.
+    /// Whether both hold the same bytes.
+    ///
+    /// Not for secrets: it stops at the first difference.
     public static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
         guard a.count == b.count else { return false }
         guard let left = a.baseAddress, let right = b.baseAddress else { return true }

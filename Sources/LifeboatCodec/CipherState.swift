@@ -23,7 +23,7 @@ struct CipherState: ~Copyable {
 
     deinit { EVP_CIPHER_CTX_free(context) }
 
-    /// Begins a message. The nonce is 4 zero bytes, then the counter, little-endian.
+    /// Begins a message, whose nonce is 4 zero bytes, then the counter, little-endian.
     func start(counter: UInt64) {
         let nonce = SIMD3<UInt32>(
             0, UInt32(truncatingIfNeeded: counter).littleEndian,

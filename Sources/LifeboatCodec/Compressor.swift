@@ -1,7 +1,9 @@
 internal import CZstd
 public import LifeboatCore
 
-/// Compresses with zstd, each call one frame that tells its content size. One for each thread.
+/// Compresses with zstd, each call one frame that tells its content size.
+///
+/// One for each thread.
 public final class Compressor {
     private let context: OpaquePointer
 

@@ -1,9 +1,9 @@
 internal import CZstd
 public import LifeboatCore
 
-/// Decodes frames of zstd that may be damaged or hostile. One for each thread.
+/// Decodes frames of zstd that may be damaged or hostile.
 ///
-/// The caller says how many bytes it expects; what a frame says about itself never sizes memory
+/// One for each thread. The caller says how many bytes it expects; what a frame says about itself never sizes memory
 /// beyond a window of 8 MiB.
 public final class Decompressor {
     private static let magic: UInt32 = 0xFD2F_B528

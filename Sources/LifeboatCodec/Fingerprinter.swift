@@ -15,9 +15,10 @@ public struct FingerprintTag: Hashable, Sendable {
     public func hash(into hasher: inout Hasher) { hasher.combine(low) }
 }
 
-/// A fast keyed fingerprint: GMAC, AES-256-GCM over associated data alone. One for each thread.
+/// A fast keyed fingerprint: GMAC, AES-256-GCM over associated data alone.
 ///
-/// It answers "is this chunk as it was?" several times as fast as SHA-256, for local caches.
+/// It answers "is this chunk as it was?" several times as fast as SHA-256, for local caches. One
+/// for each thread.
 ///
 /// The nonce is fixed, which would break GMAC as an authenticator: it is a universal hash here.
 /// The tag is GHASH of the bytes, a polynomial over GF(2^128) evaluated at a secret point, plus a

@@ -1,8 +1,9 @@
 internal import CCrypto
 public import LifeboatCore
 
-/// AES-256-GCM under one key, with a counter for the nonce. One for each thread.
+/// AES-256-GCM under one key, with a counter for the nonce.
 ///
+/// - One for each thread.
 /// - Nonce: 4 zero bytes, then the counter as 8 bytes, little-endian. On disk: never change.
 /// - Sealed form: the ciphertext, as long as the plain bytes, then a tag of 16 bytes.
 /// - Invariant, kept by the caller: no counter seals twice under the same key.

@@ -1,8 +1,9 @@
 internal import CCrypto
 public import LifeboatCore
 
-/// HMAC-SHA-256 under one key: chunk ids and node ids. One for each thread.
+/// HMAC-SHA-256 under one key: chunk ids and node ids.
 ///
+/// - One for each thread.
 /// - The key is hashed once, into an inner and an outer state; a digest starts from their copies.
 /// - Source: RFC 2104; the vectors of RFC 4231.
 public final class KeyedHasher {

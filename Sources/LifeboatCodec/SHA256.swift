@@ -16,7 +16,9 @@ public enum SHA256Hash {
     }
 }
 
-/// SHA-256 of bytes that come in pieces. One thread at a time.
+/// SHA-256 of bytes that come in pieces.
+///
+/// One thread at a time.
 public final class SHA256Stream {
     private let state = HashState()
 

@@ -3,7 +3,9 @@ internal import LifeboatCore
 
 /// What compressor and decompressor share of libzstd.
 enum Zstandard {
-    /// The largest window of a frame, as a power of two: 8 MiB. On disk: never make it smaller.
+    /// The largest window of a frame, as a power of two: 8 MiB.
+    ///
+    /// On disk: never make it smaller.
     static let largestWindowLog: Int32 = 23
 
     /// The result of a call, or libzstd's own words as the cause of an error.

@@ -55,21 +55,28 @@ import Testing
     }
 
     @Test func `refuses any change`() throws {
+        func refuses(
+            _ cipher: FrameCipher, _ counter: UInt64, _ associated: [UInt8], _ sealed: [UInt8]
+        ) {
+            expect(.damaged) {
+                _ = try cipher.open(counter: counter, associatedData: associated, sealed: sealed)
+            }
+        }
         let cipher = cipher
         let sealed = cipher.seal(counter: 5, associatedData: [1, 2], plain: noise(40))
         for index in sealed.indices {
             var bad = sealed
             bad[index] ^= 0x10
-            expect(.damaged) { _ = try cipher.open(counter: 5, associatedData: [1, 2], sealed: bad) }
+            refuses(cipher, 5, [1, 2], bad)
         }
         for count in sealed.indices {
             let bad = Array(sealed.prefix(count))
-            expect(.damaged) { _ = try cipher.open(counter: 5, associatedData: [1, 2], sealed: bad) }
+            refuses(cipher, 5, [1, 2], bad)
         }
-        expect(.damaged) { _ = try cipher.open(counter: 6, associatedData: [1, 2], sealed: sealed) }
-        expect(.damaged) { _ = try cipher.open(counter: 5, associatedData: [1], sealed: sealed) }
+        refuses(cipher, 6, [1, 2], sealed)
+        refuses(cipher, 5, [1], sealed)
         let other = FrameCipher(key: SecretBytes(noise(32, seed: 8)))
-        expect(.damaged) { _ = try other.open(counter: 5, associatedData: [1, 2], sealed: sealed) }
+        refuses(other, 5, [1, 2], sealed)
         #expect(try cipher.open(counter: 5, associatedData: [1, 2], sealed: sealed) == noise(40))
     }
 

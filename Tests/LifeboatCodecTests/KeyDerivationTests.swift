@@ -36,7 +36,8 @@ import Testing
     /// RFC 7914, section 12; the first has an empty password and an empty salt.
     @Test func `derives from passwords as RFC 7914 has it`() throws {
         let empty = try KeyDerivation.scrypt(
-            password: SecretBytes([]), salt: [], logCost: 4, blockSize: 1, parallelism: 1, count: 64)
+            password: SecretBytes([]), salt: [], logCost: 4, blockSize: 1, parallelism: 1, count: 64
+        )
         #expect(
             try bytes(empty)
                 == hex(
