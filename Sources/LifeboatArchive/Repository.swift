@@ -1,4 +1,4 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
 public import LifeboatStore

@@ -1,5 +1,5 @@
 public import LifeboatCore
-public import LifeboatFormat
+import LifeboatFormat
 
 /// The root of a block map.
 public struct BlockMapRoot: Hashable, Sendable {

@@ -1,5 +1,5 @@
 public import LifeboatCore
-public import LifeboatFormat
+import LifeboatFormat
 
 /// Reads block maps in order, and compares two of them.
 public struct BlockMapWalk {

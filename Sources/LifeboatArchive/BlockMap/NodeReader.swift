@@ -1,7 +1,8 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
+import LifeboatStore
 
 /// Reads block map nodes by their ids, through a bounded cache of metadata frames.
 /// Safe from many threads.
@@ -74,7 +75,7 @@ public final class NodeReader: @unchecked Sendable {
             offset += Int(slot.length)
         }
         let length = Int(pack.directory.slots[first + location.slot].length)
-        return try bytes.withUnsafeBytes { raw throws(LifeboatError) -> BlockMapNode in
+        return try bytes.withBytes { raw throws(LifeboatError) -> BlockMapNode in
             let slice = UnsafeRawBufferPointer(rebasing: raw[offset..<offset + length])
             guard hasher.digest(slice) == id else {
                 throw LifeboatError(
@@ -93,7 +94,7 @@ public final class NodeReader: @unchecked Sendable {
         }
         let count = Int(pack.directory.frames[number].plainLength)
         var bytes = [UInt8](repeating: 0, count: count)
-        try bytes.withUnsafeMutableBytes { raw throws(LifeboatError) in
+        try bytes.withMutableBytes { raw throws(LifeboatError) in
             try decoder.decode(number, of: pack, plainCount: count, into: raw)
         }
         frames[name] = (bytes, clock)

@@ -1,6 +1,7 @@
 public import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
+import LifeboatStore
 
 /// Where a chunk or node lies.
 public struct Location: Hashable, Sendable {

@@ -36,7 +36,7 @@ public final class IndexRun: Sendable {
         _ file: File, _ bytes: inout [UInt8], at offset: Int
     ) throws(LifeboatError) {
         var got = 0
-        try bytes.withUnsafeMutableBytes { raw throws(LifeboatError) in
+        try bytes.withMutableBytes { raw throws(LifeboatError) in
             got = try file.read(at: UInt64(offset), into: raw)
         }
         guard got == bytes.count else {

@@ -1,6 +1,6 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
-public import LifeboatFormat
+import LifeboatFormat
 import LifeboatSystem
 
 /// The key that reads everything back, and the root key that says who may write.

@@ -1,6 +1,7 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
+import LifeboatStore
 
 /// A recovery point: its log entry and its opened body.
 public struct Point: Sendable {

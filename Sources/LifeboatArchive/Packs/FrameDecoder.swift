@@ -1,6 +1,6 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
-public import LifeboatFormat
+import LifeboatFormat
 public import LifeboatStore
 import LifeboatSystem
 
@@ -97,7 +97,7 @@ public final class FrameDecoder {
         _ input: UnsafeMutableRawBufferPointer, _ output: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) -> Int {
         var count = 0
-        try associated.withUnsafeBytes { raw throws(LifeboatError) in
+        try associated.withBytes { raw throws(LifeboatError) in
             count = try cipher.open(
                 counter: counter, associatedData: raw, sealed: UnsafeRawBufferPointer(input),
                 into: output)

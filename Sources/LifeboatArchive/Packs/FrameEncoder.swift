@@ -1,5 +1,5 @@
-public import LifeboatCodec
-public import LifeboatCore
+import LifeboatCodec
+import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
 
@@ -14,7 +14,7 @@ public final class FrameEncoder {
     private let check: Buffer
 
     /// `frameByteCount`: plain bytes of the largest frame it is given.
-    public init(level: Int32, frameByteCount: Int = PackLayout.frameByteLimit) {
+    public init(level: Int32, frameByteCount: Int) {
         compressor = Compressor(level: level)
         let bound = max(Compressor.bound(frameByteCount), frameByteCount)
         packed = Buffer(capacity: bound)
@@ -43,7 +43,7 @@ public final class FrameEncoder {
         _ bytes: UnsafeRawBufferPointer, into place: PackBuilder.Reservation
     ) throws(LifeboatError) {
         let cipher = FrameCipher(key: place.key)
-        try place.associatedData.withUnsafeBytes { associated throws(LifeboatError) in
+        try place.associatedData.withBytes { associated throws(LifeboatError) in
             let count = cipher.seal(
                 counter: place.counter, associatedData: associated, plain: bytes,
                 into: place.region)

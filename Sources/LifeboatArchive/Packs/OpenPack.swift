@@ -1,4 +1,4 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
 public import LifeboatStore
@@ -39,7 +39,7 @@ public final class OpenPack: Sendable {
             var bytes = [UInt8](repeating: 0, count: count)
             var got = 0
             do throws(LifeboatError) {
-                try bytes.withUnsafeMutableBytes { raw throws(LifeboatError) in
+                try bytes.withMutableBytes { raw throws(LifeboatError) in
                     got = try store.read(object, at: UInt64(offset), into: raw)
                 }
             } catch {
