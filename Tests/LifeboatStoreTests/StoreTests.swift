@@ -82,7 +82,8 @@ func code(_ body: () throws(LifeboatError) -> Void) -> LifeboatError.Code? {
         let store = try DirectoryStore.create(path: disk.path + "/repository")
         try store.put("packs/small", bytes: Array(repeating: 1, count: 300_000))
         let big = [UInt8](repeating: 2, count: 2_000_000)
-        #expect(code { () throws(LifeboatError) in try store.put("packs/big", bytes: big) } == .full)
+        #expect(
+            code { () throws(LifeboatError) in try store.put("packs/big", bytes: big) } == .full)
         #expect(try store.size("packs/big") == nil)
         #expect(try Files.list(store.location + "/tmp") == [])
         #expect(try store.get("packs/small", limit: 300_000).count == 300_000)
