@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int lifeboat_open(const char *path, int how, mode_t mode) {
@@ -122,6 +123,20 @@ int lifeboat_rename_new(const char *from, const char *to) {
     return 0;
 }
 
+/* Network file systems refuse leases with EAGAIN for reasons of their own. */
+static int is_remote(int descriptor) {
+    struct statfs status;
+    if (fstatfs(descriptor, &status) < 0) return 1;
+    switch ((uint32_t)status.f_type) {
+    case 0x6969:     /* NFS */
+    case 0xFF534D42: /* CIFS */
+    case 0xFE534D42: /* SMB2 */
+    case 0x00C36400: /* Ceph */
+        return 1;
+    default: return 0;
+    }
+}
+
 int lifeboat_has_writer(int descriptor) {
     /* A read lease is granted only while nobody has the file open for writing. Should somebody
        open it before the lease is returned, the kernel sends a signal: SIGURG is ignored by
@@ -131,7 +146,7 @@ int lifeboat_has_writer(int descriptor) {
         fcntl(descriptor, F_SETLEASE, F_UNLCK);
         return 0;
     }
-    return errno == EAGAIN ? 1 : -1;
+    return errno == EAGAIN && !is_remote(descriptor) ? 1 : -1;
 }
 
 int lifeboat_processor_count(void) {

@@ -1,6 +1,5 @@
 public import LifeboatCore
 internal import LifeboatSystem
-internal import Synchronization
 
 /// A store in a directory of a file system: an object is a file of the same relative name.
 ///
@@ -12,7 +11,7 @@ public final class DirectoryStore: ObjectStore {
     public let location: String
     public let capabilities = StoreCapabilities()
     /// Folders whose own names are known to be durable, all the way up to `location`.
-    private let durableFolders = Mutex<Set<String>>([])
+    private let durableFolders = Guarded<Set<String>>([])
 
     /// Opens the store in a directory; nothing is checked or made until it is used.
     public init(path: String) {

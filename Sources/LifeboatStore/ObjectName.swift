@@ -10,7 +10,9 @@ public struct ObjectName: Hashable, Sendable {
     private static let componentLimit = 200
     private static let pathLimit = 1000
 
-    /// Takes a name that the program made. Names from outside go through `init(validating:)`.
+    /// Takes a name that the program made.
+    ///
+    /// Names from outside go through `init(validating:)`.
     public init(_ path: String) {
         precondition(Self.isValid(path), "\(path) is no object name")
         self.path = path
@@ -29,7 +31,8 @@ public struct ObjectName: Hashable, Sendable {
 
     private static func isValid(_ path: String) -> Bool {
         guard path.utf8.count <= pathLimit else { return false }
-        let components = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let components = path.utf8.split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard let first = components.first, !first.elementsEqual("tmp".utf8) else { return false }
         return components.allSatisfy(isComponent)
     }

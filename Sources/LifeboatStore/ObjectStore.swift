@@ -22,7 +22,9 @@ public struct StoreCapabilities: Sendable, Hashable {
     }
 }
 
-/// A place for immutable objects under names. Safe from many threads.
+/// A place for immutable objects under names.
+///
+/// Safe from many threads.
 public protocol ObjectStore: Sendable {
     /// Where it is, for messages.
     var location: String { get }

@@ -4,6 +4,8 @@ internal import Glibc
 /// Owned, page-aligned memory of a fixed capacity, fit for direct I/O.
 ///
 /// - Invariant: one owner at a time; a buffer passes between threads only through a queue or a pool.
+/// - `bytes` and `storage` are valid while the buffer lives: keep it in a variable, and do not take
+///   them from a temporary value.
 /// - Large buffers are mapped, so that freeing one returns its memory to the system at once.
 public final class Buffer: @unchecked Sendable {
     /// Bytes of memory.

@@ -45,7 +45,9 @@ public final class Condition: @unchecked Sendable {
 
     public func unlock() { pthread_mutex_unlock(shared.mutex) }
 
-    /// Waits for a signal; the lock is held before and after. It may wake without one.
+    /// Waits for a signal; the lock is held before and after.
+    ///
+    /// It may wake without one.
     public func wait() { pthread_cond_wait(condition, shared.mutex) }
 
     /// Waits at most so many seconds; `false` when they have passed.

@@ -23,7 +23,9 @@ extension File {
     /// the system does not say.
     public var hasWriter: Bool? {
         // On a descriptor of its own: leases belong to open files, and this one may be shared.
-        guard let probe = try? File(path: path, access: .read) else { return nil }
+        guard let probe = try? File(path: "/proc/self/fd/\(descriptor)", access: .read) else {
+            return nil
+        }
         let answer = lifeboat_has_writer(probe.descriptor)
         return answer < 0 ? nil : answer == 1
     }

@@ -31,6 +31,7 @@ extension Files {
         let buffer = Buffer(capacity: bytes.count)
         buffer.storage.copyBytes(from: bytes)
         buffer.count = bytes.count
+        defer { withExtendedLifetime(buffer) {} }
         try file.write(at: 0, buffer.bytes)
         try file.sync()
     }

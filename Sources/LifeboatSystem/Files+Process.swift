@@ -10,7 +10,8 @@ extension Files {
     public static var hostName: String {
         var bytes = [CChar](repeating: 0, count: 256)
         guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
-        let name = String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let text = bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        let name = String(decoding: text, as: UTF8.self)
         return name.isEmpty ? "localhost" : name
     }
 

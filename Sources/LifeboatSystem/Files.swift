@@ -46,7 +46,9 @@ public enum Files {
         if Glibc.remove(path) != 0 { throw failure("cannot remove", path) }
     }
 
-    /// Renames, replacing a file of the new name. Call `syncDirectory` to make it last.
+    /// Renames, replacing a file of the new name.
+    ///
+    /// Call `syncDirectory` to make it last.
     public static func rename(from: String, to: String) throws(LifeboatError) {
         if Glibc.rename(from, to) != 0 { throw failure("cannot rename \(from) to", to) }
     }

@@ -52,7 +52,9 @@ public enum Threads {
 
         fileprivate init() {}
 
-        /// Waits until the thread's work has ended. May be called often and from many threads.
+        /// Waits until the thread's work has ended.
+        ///
+        /// May be called often and from many threads.
         public func join() {
             condition.withLock {
                 while !state.hasEnded { condition.wait() }

@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// The bytes of a volume to read, at any offset. Safe from many threads.
+/// The bytes of a volume to read, at any offset.
+///
+/// Safe from many threads.
 public protocol VolumeReader: AnyObject, Sendable {
     /// Its path, for messages.
     var name: String { get }

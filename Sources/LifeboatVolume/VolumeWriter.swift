@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// A volume to write, at any offset. Safe from many threads as long as their ranges are apart.
+/// A volume to write, at any offset.
+///
+/// Safe from many threads as long as their ranges are apart.
 public protocol VolumeWriter: AnyObject, Sendable {
     /// Its path, for messages.
     var name: String { get }

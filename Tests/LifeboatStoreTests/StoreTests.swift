@@ -2,7 +2,6 @@ import LifeboatCore
 import LifeboatStore
 import LifeboatSystem
 import LifeboatTesting
-import Synchronization
 import Testing
 
 func code(_ body: () throws(LifeboatError) -> Void) -> LifeboatError.Code? {
@@ -36,8 +35,8 @@ func code(_ body: () throws(LifeboatError) -> Void) -> LifeboatError.Code? {
         let store = try DirectoryStore.create(path: folder.path)
         for round in 0..<30 {
             let name = ObjectName("race/\(round % 3)/\(round)")
-            let codes = Mutex<[LifeboatError.Code?]>([])
-            let winner = Mutex<Int?>(nil)
+            let codes = Guarded<[LifeboatError.Code?]>([])
+            let winner = Guarded<Int?>(nil)
             Threads.run(count: 4, name: "race") { index in
                 let bytes = [UInt8](repeating: UInt8(index), count: 100_000)
                 let result = code { () throws(LifeboatError) in
@@ -82,7 +81,8 @@ func code(_ body: () throws(LifeboatError) -> Void) -> LifeboatError.Code? {
         let store = try DirectoryStore.create(path: disk.path + "/repository")
         try store.put("packs/small", bytes: Array(repeating: 1, count: 300_000))
         let big = [UInt8](repeating: 2, count: 2_000_000)
-        #expect(code { () throws(LifeboatError) in try store.put("packs/big", bytes: big) } == .full)
+        #expect(
+            code { () throws(LifeboatError) in try store.put("packs/big", bytes: big) } == .full)
         #expect(try store.size("packs/big") == nil)
         #expect(try Files.list(store.location + "/tmp") == [])
         #expect(try store.get("packs/small", limit: 300_000).count == 300_000)

@@ -27,10 +27,13 @@ import Testing
 
     @Test func `errors have their codes and name the path`() throws {
         let path = folder + "/a"
-        #expect(code { () throws(LifeboatError) in _ = try File(path: path, access: .read) } == .missing)
+        #expect(
+            code { () throws(LifeboatError) in _ = try File(path: path, access: .read) } == .missing
+        )
         _ = try File(path: path, access: .createNew)
         #expect(
-            code { () throws(LifeboatError) in _ = try File(path: path, access: .createNew) } == .exists)
+            code { () throws(LifeboatError) in _ = try File(path: path, access: .createNew) }
+                == .exists)
         let reader = try File(path: path, access: .read)
         do throws(LifeboatError) {
             try reader.write(at: 0, UnsafeRawBufferPointer(start: nil, count: 0))
@@ -136,7 +139,9 @@ import Testing
             code { () throws(LifeboatError) in
                 try Files.writeAtomically(path, [4], replace: false)
             } == .exists)
-        #expect(code { () throws(LifeboatError) in _ = try Files.readWhole(path, limit: 0) } == .damaged)
+        #expect(
+            code { () throws(LifeboatError) in _ = try Files.readWhole(path, limit: 0) } == .damaged
+        )
         #expect(try Files.list(folder) == ["whole"])
         #expect(
             code { () throws(LifeboatError) in
@@ -160,11 +165,13 @@ import Testing
 
 extension [UInt8] {
     fileprivate func write(to file: File, at offset: UInt64 = 0) throws(LifeboatError) {
-        try file.write(at: offset, buffer().bytes)
+        let buffer = buffer()
+        try file.write(at: offset, buffer.bytes)
     }
 
     fileprivate func append(to file: File) throws(LifeboatError) {
-        try file.append(buffer().bytes)
+        let buffer = buffer()
+        try file.append(buffer.bytes)
     }
 
     private func buffer() -> Buffer {

@@ -5,7 +5,7 @@ import Testing
 @Suite struct QueueTests {
     @Test func `every element arrives once, through many threads`() {
         let queue = BoundedQueue<Int>(capacity: 3)
-        let sum = Mutex(0)
+        let sum = Guarded(0)
         let consumers = (0..<3).map { _ in
             Threads.start(name: "consumer") {
                 while let element = queue.pop() { sum.withLock { $0 += element } }
@@ -35,7 +35,7 @@ import Testing
         let full = BoundedQueue<Int>(capacity: 1)
         let empty = BoundedQueue<Int>(capacity: 1)
         #expect(full.push(1))
-        let results = Mutex<[Bool]>([])
+        let results = Guarded<[Bool]>([])
         let pushers = (0..<2).map { _ in
             Threads.start(name: "pusher") {
                 let result = full.push(2)
@@ -110,7 +110,7 @@ import Testing
 
 @Suite struct ThreadTests {
     @Test func `runs every index once`() {
-        let seen = Mutex<Set<Int>>([])
+        let seen = Guarded<Set<Int>>([])
         Threads.run(count: 5, name: "a name longer than fifteen bytes") { index in
             seen.withLock { _ = $0.insert(index) }
         }
@@ -124,7 +124,7 @@ import Testing
         let isSignalled = condition.withLock { condition.wait(seconds: 0.02) }
         #expect(!isSignalled)
         #expect(Clock.monotonicSeconds() - start >= 0.019)
-        let isReady = Mutex(false)
+        let isReady = Guarded(false)
         let thread = Threads.start(name: "waiter") {
             condition.withLock {
                 while !isReady.withLock({ $0 }) { _ = condition.wait(seconds: 5) }

@@ -73,8 +73,10 @@ import Testing
         try File(path: folder.file("v"), access: .readWrite).truncate(to: 70_000)
         let buffer = Buffer(capacity: 65536)
         do throws(LifeboatError) {
-            try volume.read(at: 65536, into: UnsafeMutableRawBufferPointer(
-                rebasing: buffer.storage[..<34464]))
+            try volume.read(
+                at: 65536,
+                into: UnsafeMutableRawBufferPointer(
+                    rebasing: buffer.storage[..<34464]))
             Issue.record("read past the end")
         } catch {
             #expect(error.code == .unreadable)

@@ -16,7 +16,8 @@ import Testing
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         try #require(process.terminationStatus == 0, "\(words) failed")
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -41,7 +42,7 @@ import Testing
             forUpdating: URL(filePath: folder.file("v")))
         try writer.run()
         let use = try FileVolume(path: folder.file("v")).inUse
-        writer.terminate()
+        kill(writer.processIdentifier, SIGKILL)
         writer.waitUntilExit()
         #expect(use == "open for writing by process \(writer.processIdentifier)")
     }
