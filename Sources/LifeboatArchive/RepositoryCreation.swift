@@ -1,6 +1,6 @@
 import LifeboatCodec
 public import LifeboatCore
-import LifeboatFormat
+public import LifeboatFormat
 public import LifeboatStore
 import LifeboatSystem
 

@@ -96,6 +96,9 @@ public final class WriteSession: @unchecked Sendable {
     /// Notes that `id` will be in a frame given to `store`.
     public func expect(_ id: Digest) {
         guardian.lock()
+        // A dry run stores nothing that would take ids out again: it forgets some duplicates
+        // instead of growing without bound.
+        if isDryRun, pending.count >= 1 << 20 { pending.removeAll() }
         pending.insert(id)
         guardian.unlock()
     }
@@ -106,10 +109,10 @@ public final class WriteSession: @unchecked Sendable {
     public func store(
         _ plain: UnsafeRawBufferPointer, slots: [PackDirectory.Slot], encoder: FrameEncoder
     ) throws(LifeboatError) -> Int {
-        try store(.data, plain, slots, encoder)
+        try storeFrame(.data, plain, slots, encoder)
     }
 
-    private func store(
+    private func storeFrame(
         _ content: PackLayout.Content, _ plain: UnsafeRawBufferPointer,
         _ slots: [PackDirectory.Slot], _ encoder: FrameEncoder
     ) throws(LifeboatError) -> Int {
@@ -241,7 +244,7 @@ extension WriteSession: NodeSink {
     public func isLost(_ id: Digest) -> Bool { lost.contains(id) }
 
     public func store(_ node: [UInt8]) throws(LifeboatError) -> Digest {
-        let id = nodes.hasher.digest(node)
+        let id = node.withUnsafeBytes { nodes.hasher.digest($0) }
         guard try !knows(id) else { return id }
         expect(id)
         nodes.append(node, id: id)
@@ -254,7 +257,7 @@ extension WriteSession: NodeSink {
         let slots = nodes.slots
         let bytes = nodes.take()
         try bytes.withBytes { raw throws(LifeboatError) in
-            _ = try store(.metadata, raw, slots, nodes.encoder)
+            _ = try storeFrame(.metadata, raw, slots, nodes.encoder)
         }
     }
 }
