@@ -39,7 +39,7 @@ public final class Repository: Sendable {
     /// What `fingerprint` shows of root and recovery key, for people to compare.
     public var fingerprint: String { Self.fingerprint(configuration) }
 
-    static func fingerprint(_ configuration: Configuration) -> String {
+    public static func fingerprint(_ configuration: Configuration) -> String {
         let hex = SHA256Hash.digest(configuration.rootKey + configuration.recoveryKey).hex
         return stride(from: 0, to: 32, by: 4).map { start in
             String(hex.dropFirst(start).prefix(4))

@@ -1,6 +1,6 @@
 import LifeboatCodec
 public import LifeboatCore
-import LifeboatFormat
+public import LifeboatFormat
 public import LifeboatStore
 import LifeboatSystem
 
@@ -42,7 +42,7 @@ extension Repository {
                 stateRoot: stateRoot, cacheRoot: cacheRoot, repository: configuration.repository))
     }
 
-    static func readConfiguration(
+    public static func readConfiguration(
         _ store: any ObjectStore
     ) throws(LifeboatError) -> Configuration {
         guard let number = try highest(store, ObjectNames.configurationPrefix) else {

@@ -44,7 +44,7 @@ public final class BlockMapBuilder {
     /// Nodes of the parent that could not be read.
     public private(set) var unreadable: [LifeboatError] = []
 
-    /// - `chunkCount`: chunks of the new volume.
+    /// - `chunkCount`: chunks of the new volume, or more where its size is not known yet.
     /// - `parent`: the map to start from; `.zero` for none.
     public init(
         chunkCount: UInt64, parent: BlockMapRoot, nodes: NodeReader?, sink: any NodeSink,
@@ -58,27 +58,16 @@ public final class BlockMapBuilder {
         guard levels > 0 else { return }
         var root = parent
         if root.id.isZero { root.levels = levels }
-        while root.levels < levels {
-            var above = BlockMapNode.empty(level: root.levels)
-            above.children[0] = root.id
-            if let bytes = above.encoded() { root.id = try sink.store(bytes) }
-            root.levels += 1
+        // A larger volume has levels above the parent's root, whose first child that is.
+        for level in stride(from: levels - 1, through: root.levels, by: -1) {
+            path[level] = OpenNode(
+                index: 0, id: .zero, node: .empty(level: level), isDirty: false)
         }
         while root.levels > levels {
             root.id = try load(root.id, level: root.levels - 1).node.children[0]
             root.levels -= 1
         }
-        path[levels - 1] = try open(root.id, level: levels - 1, index: 0)
-        if parent.levels >= levels, !parent.id.isZero {
-            // A parent that was larger may hold chunks beyond the new end.
-            try clearBeyond(chunkCount)
-        }
-    }
-
-    private func clearBeyond(_ chunkCount: UInt64) throws(LifeboatError) {
-        try setZero(chunkCount..<BlockMapShape.childSpan(level: levels))
-        // Setting begins again at the first chunk.
-        try close(below: levels - 1)
+        path[root.levels - 1] = try open(root.id, level: root.levels - 1, index: 0)
     }
 
     private func load(
@@ -157,11 +146,15 @@ public final class BlockMapBuilder {
 
     /// Sets all chunks of `range` to zero; whole subtrees at once.
     public func setZero(_ range: Range<UInt64>) throws(LifeboatError) {
+        try setZero(range, below: levels)
+    }
+
+    private func setZero(_ range: Range<UInt64>, below limit: Int) throws(LifeboatError) {
         guard levels > 0 else { return }
         var chunk = range.lowerBound
         while chunk < range.upperBound {
             var level = 0
-            while level + 1 < levels {
+            while level + 1 < limit {
                 let span = BlockMapShape.childSpan(level: level + 1)
                 guard chunk.isMultiple(of: span), range.upperBound - chunk >= span else { break }
                 level += 1
@@ -173,12 +166,15 @@ public final class BlockMapBuilder {
         }
     }
 
-    /// Stores what is still open, and returns the root.
-    public func finish() throws(LifeboatError) -> BlockMapRoot {
-        guard levels > 0 else { return .zero }
-        try close(below: levels - 1)
-        guard let root = path[levels - 1] else { return .zero }
+    /// Cuts the map to its final size, stores what is still open, and returns the root.
+    public func finish(chunkCount: UInt64) throws(LifeboatError) -> BlockMapRoot {
+        let needed = BlockMapShape.levels(chunkCount: chunkCount)
+        guard needed > 0, levels > 0 else { return .zero }
+        // A parent that was larger may hold chunks beyond the new end.
+        try setZero(chunkCount..<BlockMapShape.childSpan(level: needed), below: needed)
+        try seek(0, level: needed - 1)
+        guard let root = path[needed - 1] else { return .zero }
         let id = try closed(root)
-        return id.isZero ? .zero : BlockMapRoot(id: id, levels: levels)
+        return id.isZero ? .zero : BlockMapRoot(id: id, levels: needed)
     }
 }

@@ -16,6 +16,11 @@ public final class Index: Sendable {
     /// Packs that a verification found damaged or missing: what lies there counts as lost.
     public let damaged: Set<Digest>
 
+    /// An index of nothing, for making one anew.
+    public static func empty(_ repository: Repository) throws(LifeboatError) -> Index {
+        Index(runs: [], damaged: try damagedPacks(repository))
+    }
+
     init(runs: [IndexRun], damaged: Set<Digest>) {
         self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
         self.damaged = damaged

@@ -26,6 +26,12 @@ final class SessionIndex {
         for path in paths.values { try? Files.remove(path) }
     }
 
+    /// Unlinks the runs' files now; who has them open reads on.
+    func leaveFilesOpen() {
+        for path in paths.values { try? Files.remove(path) }
+        paths.removeAll()
+    }
+
     func add(_ pack: Digest, _ directory: PackDirectory) throws(LifeboatError) {
         packs.append(pack)
         // A merged table may name many packs; one in memory names those since the last spill.

@@ -51,7 +51,7 @@ public final class WriteSession: @unchecked Sendable {
         lost = try index.lostIDs()
         stored = SessionIndex(repository.directories)
         journal = try SessionJournal(repository.directories)
-        buffers = BufferPool(count: max(2, packBuffers), capacity: PackBuilder.bufferByteCount)
+        buffers = BufferPool(count: max(3, packBuffers), capacity: PackBuilder.bufferByteCount)
         nodes = NodeFrames(hasher: domain.nodeHasher())
         try adoptAbandoned()
         storing = Threads.start(name: "store") { [self] in storeClosedPacks() }
