@@ -57,8 +57,14 @@ targets += [
         swiftSettings: settings),
     .executableTarget(
         name: "LifeboatCommand",
-        dependencies: ["LifeboatCore", "Lifeboat", "CQREncode", argumentParser],
-        swiftSettings: settings),
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "Lifeboat", "CQREncode", argumentParser,
+        ], swiftSettings: settings),
+    .testTarget(
+        name: "LifeboatCommandTests",
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "Lifeboat", "LifeboatCommand", argumentParser,
+        ], swiftSettings: settings),
 ]
 
 let package = Package(

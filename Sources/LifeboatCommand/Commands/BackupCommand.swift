@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Lifeboat
 import LifeboatCore
 
@@ -110,17 +109,5 @@ struct BackupCommand: Subcommand {
         let options = try options(host: HostName.current)
         let operations = try run.operations(repository, secret)
         return Report(try operations.backup(options), isDryRun: isDryRun)
-    }
-}
-
-/// What this host calls itself.
-enum HostName {
-    static var current: String {
-        var bytes = [UInt8](repeating: 0, count: 256)
-        let status = bytes.withUnsafeMutableBytes {
-            gethostname($0.assumingMemoryBound(to: CChar.self).baseAddress, $0.count - 1)
-        }
-        let name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        return status == 0 && !name.isEmpty ? name : "localhost"
     }
 }

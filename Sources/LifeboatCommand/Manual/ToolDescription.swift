@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 
 /// The commands and their arguments, as the parser itself describes them.

@@ -13,7 +13,8 @@ struct PasswordCommand {
 
     func run(cancellation: Cancellation) throws(LifeboatError) -> SecretBytes {
         var ends: [CInt] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw failure("cannot start it", errno) }
+        guard pipe(&ends) == 0 else { throw failure("cannot start it", errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
         let child: pid_t
         do {
@@ -58,8 +59,8 @@ struct PasswordCommand {
         posix_spawnattr_setsigdefault(&attributes, &signals)
         posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
-        var arguments: [UnsafeMutablePointer<CChar>?] = ["/bin/sh", "-c", command].map { strdup($0) }
-        arguments.append(nil)
+        let words = ["/bin/sh", "-c", command]
+        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var child: pid_t = 0
         let number = posix_spawn(&child, "/bin/sh", &actions, &attributes, arguments, environ)
