@@ -73,10 +73,10 @@ struct BackupCommand: Subcommand {
         help: ArgumentHelp("The same limit in bytes.", valueName: "size"))
     var auditBytes = ByteCountArgument(64 << 20)
 
-    @OptionGroup(title: "Resource Options") var resources: ResourceOptions
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var resources: ResourceOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         _ = try usageChecked { () throws(LifeboatError) in try options(host: "localhost") }

@@ -30,7 +30,7 @@ struct BenchmarkCommand: Subcommand {
         help: ArgumentHelp("The zstd level, from 1 (fast) to 19 (small).", valueName: "level"))
     var compressionLevel: Int32 = 3
 
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if !(0.01...3600).contains(seconds) {

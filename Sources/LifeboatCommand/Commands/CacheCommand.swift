@@ -22,8 +22,8 @@ struct CacheListCommand: Subcommand {
               lifeboat cache list
             """)
 
-    @OptionGroup(title: "Cache Options") var cache: CacheOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var cache: CacheOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let directory = try run.environment.cacheDirectory(option: cache.directory)
@@ -46,8 +46,8 @@ struct CacheCleanCommand: Subcommand {
     @Argument(help: ArgumentHelp("Only this repository's cache.", valueName: "repository-id"))
     var repository: String?
 
-    @OptionGroup(title: "Cache Options") var cache: CacheOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var cache: CacheOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let directory = try run.environment.cacheDirectory(option: cache.directory)

@@ -26,11 +26,11 @@ struct DiffCommand: Subcommand {
     @Option(help: ArgumentHelp("List at most this many extents a volume.", valueName: "count"))
     var extents = 20
 
-    @OptionGroup(title: "Filter Options") var filter: FilterOptions
-    @OptionGroup(title: "Secret Options") var recoveryKey: RecoveryKeyOptions
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var recoveryKey: RecoveryKeyOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if extents < 0 { throw ValidationError("--extents must not be negative") }

@@ -23,9 +23,9 @@ struct IndexRebuildCommand: Subcommand {
               lifeboat index rebuild
             """)
 
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         Report(try run.operations(repository, secret).rebuildIndex())

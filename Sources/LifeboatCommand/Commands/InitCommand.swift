@@ -46,9 +46,9 @@ struct InitCommand: Subcommand {
         help: ArgumentHelp("A label for the password or key file.", valueName: "text"))
     var keyLabel = "first"
 
-    @OptionGroup(title: "Password Options") var password: PasswordOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var password: PasswordOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     private static let chunkSizes: ClosedRange<UInt64> = 16 << 10...4 << 20
 

@@ -39,9 +39,9 @@ struct KeyAddCommand: Subcommand {
     @Option(help: ArgumentHelp("What key list shows for it.", valueName: "text"))
     var label = ""
 
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if [newPasswordFile, newPasswordCommand, newKeyFile].count(where: { $0 != nil }) > 1 {

@@ -24,9 +24,9 @@ struct KeyListCommand: Subcommand {
               lifeboat key list
             """)
 
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         Report(keys: try run.operations(repository, secret).keys())
@@ -49,9 +49,9 @@ struct KeyRemoveCommand: Subcommand {
     @Argument(help: ArgumentHelp("An id of key list, or a unique prefix.", valueName: "id"))
     var id: String
 
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         Report(key: try run.operations(repository, secret).removeKey(id), "removed")

@@ -17,11 +17,11 @@ struct PointsCommand: Subcommand {
               lifeboat points --machine web
             """)
 
-    @OptionGroup(title: "Filter Options") var filter: FilterOptions
-    @OptionGroup(title: "Secret Options") var recoveryKey: RecoveryKeyOptions
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var recoveryKey: RecoveryKeyOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let operations = try run.operations(

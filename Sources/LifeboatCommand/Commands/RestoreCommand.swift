@@ -43,12 +43,12 @@ struct RestoreCommand: Subcommand {
     @Flag(name: .customLong("no-verify"), help: "Do not read again what was written.")
     var noVerify = false
 
-    @OptionGroup(title: "Filter Options") var filter: FilterOptions
-    @OptionGroup(title: "Resource Options") var resources: ResourceOptions
-    @OptionGroup(title: "Secret Options") var recoveryKey: RecoveryKeyOptions
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var resources: ResourceOptions
+    @OptionGroup var recoveryKey: RecoveryKeyOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     var writesData: Bool { target == "-" }
 

@@ -31,11 +31,11 @@ struct VerifyCommand: Subcommand {
     @Flag(name: .customLong("keyless"), help: "Check what can be checked without any secret.")
     var isKeyless = false
 
-    @OptionGroup(title: "Resource Options") var resources: ResourceOptions
-    @OptionGroup(title: "Secret Options") var recoveryKey: RecoveryKeyOptions
-    @OptionGroup(title: "Secret Options") var secret: SecretOptions
-    @OptionGroup(title: "Repository Options") var repository: RepositoryOptions
-    @OptionGroup(title: "Output Options") var output: OutputOptions
+    @OptionGroup var resources: ResourceOptions
+    @OptionGroup var recoveryKey: RecoveryKeyOptions
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var repository: RepositoryOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if [readsData, sample != nil, isKeyless].count(where: { $0 }) > 1 {

@@ -60,7 +60,8 @@ struct ManualPage {
             return
         }
         var words = [Roff.bold(full), "[\(Roff.italic("options"))]"]
-        for argument in command.visibleArguments where !argument.isOptional || argument.isPositional {
+        for argument in command.visibleArguments where !argument.isOptional || argument.isPositional
+        {
             var word = Roff.italic(argument.value.uppercased())
             if let name = argument.names?.last, !argument.isPositional {
                 word = "\(Roff.bold(name.text)) \(Roff.italic(argument.value))"
@@ -97,7 +98,8 @@ struct ManualPage {
             if argument.isPositional {
                 roff.raw(Roff.italic(argument.value.uppercased()))
             } else {
-                let names = (argument.names ?? []).map { Roff.bold($0.text) }.joined(separator: ", ")
+                let names = (argument.names ?? []).map { Roff.bold($0.text) }.joined(
+                    separator: ", ")
                 roff.raw(argument.isFlag ? names : "\(names) \(Roff.italic(argument.value))")
             }
             var meaning = argument.abstract ?? ""

@@ -14,7 +14,8 @@ struct ByteCountArgument: ExpressibleByArgument, Equatable, Sendable {
 
     /// `64KiB`, so that what the help shows can be typed.
     var defaultValueDescription: String {
-        for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] as [(UInt64, String)]
+        let units: [(UInt64, String)] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        for (unit, name) in units
         where bytes >= unit && bytes.isMultiple(of: unit) {
             return "\(bytes / unit)\(name)"
         }

@@ -14,7 +14,7 @@ struct PasswordOptions: ParsableArguments {
         name: .customLong("password-command"),
         help: ArgumentHelp(
             "The password is the first line that this shell command prints within 60 seconds.",
-            valueName: "command"), completion: .shellCommand("compgen -c"))
+            valueName: "command"))
     var command: String?
 
     func validate() throws {

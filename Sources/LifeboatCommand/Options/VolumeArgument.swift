@@ -20,7 +20,8 @@ enum VolumeArgument {
         if path.isEmpty {
             throw LifeboatError(.usage, "no source after the = of volume \(text)", subject: text)
         }
-        return BackupOptions.Source(name: try checked(String(text[..<equals]), in: text), path: path)
+        let name = try checked(String(text[..<equals]), in: text)
+        return BackupOptions.Source(name: name, path: path)
     }
 
     /// All volumes of one point; names must differ, and standard input can be read only once.

@@ -21,8 +21,7 @@ enum Hardening {
     ///
     /// The limit alone does not do: where core files go to a program, the kernel ignores it.
     private static func forbidDumping() {
-        typealias Control = @convention(c) (CInt, CUnsignedLong, CUnsignedLong, CUnsignedLong,
-            CUnsignedLong) -> CInt
+        typealias Control = @convention(c) (CInt, UInt, UInt, UInt, UInt) -> CInt
         // Swift does not import prctl, which is variadic. On Linux its arguments are passed as
         // those of any function, and all five are given.
         guard let symbol = dlsym(nil, "prctl") else { return }

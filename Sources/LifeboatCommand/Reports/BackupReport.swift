@@ -2,7 +2,7 @@ import Lifeboat
 import LifeboatCore
 
 extension Report {
-    /// What `backup` says. Partly done when a volume has a warning that matters.
+    /// What `backup` says; partly done when a volume has a warning that matters.
     init(_ result: BackupResult, isDryRun: Bool) {
         json = [
             "point": JSONValue(result.point), "machine": .string(result.machine),

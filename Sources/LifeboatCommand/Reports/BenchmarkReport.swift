@@ -20,7 +20,8 @@ extension Report {
             ])
         }
         lines = ["\(result.source), \(ByteText.describe(result.bytes))"] + table.lines
-        lines.append("a first backup of this data reaches at most \(rate(result.combinedThroughput))")
+        let limit = rate(result.combinedThroughput)
+        lines.append("a first backup of this data reaches at most \(limit)")
     }
 }
 

@@ -13,7 +13,8 @@ extension Report {
             table.rows = volume.extents.map { [String($0.offset), String($0.length)] }
             lines += table.lines.map { "  " + $0 }
             if volume.isCutOff {
-                let rest = volume.extentCount - min(UInt64(volume.extents.count), volume.extentCount)
+                let listed = min(UInt64(volume.extents.count), volume.extentCount)
+                let rest = volume.extentCount - listed
                 lines.append("  and \(rest) more: see --extents")
             }
         }

@@ -23,7 +23,7 @@ extension Report {
         lines += [
             "",
             "Only this key can read back what is stored here: this host stores, but cannot read.",
-            "Without it every backup is lost; with it, anybody who has the repository can read all.",
+            "Without it every backup is lost. Whoever has it and the repository can read all.",
             "",
             "Do this now:",
         ]

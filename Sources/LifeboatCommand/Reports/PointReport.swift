@@ -14,7 +14,8 @@ extension Report {
             table.rows.append([
                 point.id.short, TimeText.short(point.time), point.machine,
                 point.consistency.rawValue, String(volumes.count),
-                ByteText.describe(sum(volumes, \.size)), ByteText.describe(sum(volumes, \.bytesNew)),
+                ByteText.describe(sum(volumes, \.size)),
+                ByteText.describe(sum(volumes, \.bytesNew)),
                 ByteText.describe(sum(volumes, \.bytesStored)), verified(point, TimeText.date),
             ])
         }

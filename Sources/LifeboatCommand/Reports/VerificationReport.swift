@@ -44,7 +44,9 @@ extension VerificationProblem {
         var lines = ["problem: \(object): \(message)"]
         lines += affected.map { "  affected: \($0)" }
         if affected.isEmpty { lines.append("  affected: no point") }
-        if isSetAside { lines.append("  set aside: the next backup stores again what it still has") }
+        if isSetAside {
+            lines.append("  set aside: the next backup stores again what it still has")
+        }
         return lines
     }
 

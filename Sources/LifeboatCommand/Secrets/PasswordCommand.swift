@@ -36,7 +36,8 @@ struct PasswordCommand {
             // The low seven bits hold the signal, the next byte the exit code.
             let signal = status & 0x7F
             throw failure(
-                signal == 0 ? "it ended with exit code \(status >> 8 & 0xFF)"
+                signal == 0
+                    ? "it ended with exit code \(status >> 8 & 0xFF)"
                     : "signal \(signal) ended it")
         }
         return SecretBytes(try PasswordFile.firstLine(bytes, of: "the password command's output"))

@@ -9,7 +9,8 @@ enum PasswordFile {
     static func read(_ path: String, console: Console) throws(LifeboatError) -> SecretBytes {
         let content = try LocalFile.read(path, limit: limit + 2)
         if content.isReadableByOthers {
-            console.warn("everybody on this machine can read the password file \(path): chmod 600 it")
+            console.warn(
+                "everybody on this machine can read the password file \(path): use chmod 600")
         }
         return SecretBytes(try firstLine(content.bytes, of: "the password file \(path)"))
     }

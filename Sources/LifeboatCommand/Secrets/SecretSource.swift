@@ -50,8 +50,7 @@ enum SecretSource: Equatable {
         case .keyFile(let path): .keyFile(path)
         case .recoveryKey(let path): .recoveryKey(path)
         case .terminal:
-            .password(
-                try PasswordPrompt(cancellation: run.cancellation).ask("password for the repository"))
+            .password(try PasswordPrompt(cancellation: run.cancellation).ask("password"))
         }
     }
 
