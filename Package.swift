@@ -58,7 +58,8 @@ targets += [
     .executableTarget(
         name: "LifeboatCommand",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "Lifeboat", "CQREncode", argumentParser,
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
+            argumentParser,
         ], swiftSettings: settings),
     .testTarget(
         name: "LifeboatCommandTests",

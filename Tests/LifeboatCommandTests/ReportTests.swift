@@ -12,7 +12,8 @@ import Testing
     @Test func `backup as json`() {
         #expect(
             Report(Samples.backup(), isDryRun: false).json.text
-                == #"{"point":"\#(point)","machine":"web","consistency":"crash","parent":"\#(parent)","#
+                == #"{"point":"\#(point)","machine":"web","#
+                + #""consistency":"crash","parent":"\#(parent)","#
                 + #""volumes":[{"name":"root","size":1073741824,"bytes_read":536870912,"#
                 + #""bytes_new":1048576,"bytes_stored":524288,"bytes_zero":268435456,"#
                 + #""bytes_unchanged":134217728,"bytes_audited":0,"method":"full","#
@@ -36,7 +37,9 @@ import Testing
             (["in use by somebody: consistency none"], .success),
             (["the hint was wrong at 4096: everything was read"], .partlyDone),
         ] as [([String], LifeboatCommand.ExitStatus)])
-    func `warnings that matter show in the exit code`(warnings: [String], status: LifeboatCommand.ExitStatus) {
+    func `warnings that matter show in the exit code`(
+        warnings: [String], status: LifeboatCommand.ExitStatus
+    ) {
         #expect(Report(Samples.backup(warnings: warnings), isDryRun: false).status == status)
     }
 
@@ -51,7 +54,8 @@ import Testing
                 + #""consistency":"crash","parent":null,"volumes":[{"name":"root","#
                 + #""size":1073741824,"consistency":"crash","method":"full","#
                 + #""bytes_read":536870912,"bytes_new":1048576,"bytes_stored":524288,"#
-                + #""bytes_zero":268435456,"bytes_unchanged":0,"root":"\#(parent)","warnings":[]}],"#
+                + #""bytes_zero":268435456,"bytes_unchanged":0,"root":"\#(parent)","#
+                + #""warnings":[]}],"#
                 + #""tags":{"a":"1","b":"2"},"verified":{"time":"2026-01-02T03:04:05.678Z","#
                 + #""time_ms":1767323045678,"depth":"data"},"program":"lifeboat 0.1.0","#
                 + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7}]}"#)

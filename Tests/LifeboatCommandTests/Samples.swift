@@ -6,7 +6,7 @@ enum Samples {
     static let point = Digest(0x4f1c_2a9b_0d3e_5566, 1, 2, 3)
     static let parent = Digest(0x9a00_0000_0000_0000, 0, 0, 1)
     static let identifier = Identifier([UInt8](repeating: 0xAB, count: 16)) ?? .random()
-    /// 2026-01-02T03:04:05.678Z
+    /// The time 2026-01-02T03:04:05.678Z.
     static let time: UInt64 = 1_767_323_045_678
 
     static func backup(warnings: [String] = []) -> BackupResult {

@@ -1,6 +1,6 @@
 import Foundation
 import LifeboatCore
-import Synchronization
+import LifeboatSystem
 
 /// All that a run says: results on standard output, everything else on standard error.
 ///
@@ -14,9 +14,9 @@ final class Console: EventSink {
     let isVerbose: Bool
     let usesJSON: Bool
     let progress: ProgressStyle
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
-    private struct State {
+    private struct State: Sendable {
         var meter = ProgressMeter()
         var isDrawn = false
     }
