@@ -1,6 +1,7 @@
 import LifeboatCodec
-import LifeboatCore
+public import LifeboatCore
 import LifeboatFormat
+import LifeboatStore
 
 /// Seals plain tables into index run objects, and opens them again. Source: formats/index.md.
 enum IndexRunObject {
@@ -89,5 +90,30 @@ enum IndexRunObject {
             index += 1
         }
         return plain
+    }
+}
+
+extension Repository {
+    /// Checks name and signature of every live index run, without a secret.
+    public func checkIndexRuns(_ log: LogView) throws(LifeboatError) -> [LifeboatError] {
+        var problems: [LifeboatError] = []
+        for name in log.liveRuns.sorted() {
+            let object = ObjectNames.indexRun(name)
+            do throws(LifeboatError) {
+                let bytes = try store.get(object, limit: 64 << 20)
+                try IndexRunObject.check(bytes, name: name, roster: roster, subject: object.path)
+            } catch {
+                switch error.code {
+                case .missing:
+                    problems.append(
+                        LifeboatError(
+                            .damaged, "the index run is missing", subject: object.path,
+                            advice: "run: lifeboat index rebuild"))
+                case .damaged, .unsupported: problems.append(error)
+                default: throw error
+                }
+            }
+        }
+        return problems
     }
 }
