@@ -150,7 +150,7 @@ private final class BenchmarkRun: @unchecked Sendable {
         zeroShare = (holes + zeroBytes) / Double(max(1, volume.size))
     }
 
-    private enum Work: String, CaseIterable {
+    fileprivate enum Work: String, CaseIterable {
         case read
         case zeroTest = "zero test"
         case hash

@@ -162,7 +162,8 @@ final class VerificationRun {
         let stage = readsData ? "reading packs" : "looking at packs"
         events.tell(.started(stage: stage, total: nil))
         let state = Guarded(ScrubState())
-        Threads.run(count: max(1, min(threads, names.count)), name: "verify") { [self] _ in
+        let (repository, events, cancellation) = (repository, events, cancellation)
+        Threads.run(count: max(1, min(threads, names.count)), name: "verify") { _ in
             let scrub = PackScrub(repository)
             while !cancellation.isCancelled {
                 let number = state.withLock { state in
@@ -172,7 +173,8 @@ final class VerificationRun {
                 guard number < names.count, state.withLock({ $0.failure == nil }) else { return }
                 let name = names[number]
                 do throws(LifeboatError) {
-                    let counted = try check(name, scrub, readsData: readsData, opens: opens)
+                    let counted = try Self.check(
+                        name, scrub, repository, readsData: readsData, opens: opens)
                     let done = state.withLock { state in
                         state.bytes += counted.bytes
                         state.slots += counted.slots
@@ -218,8 +220,8 @@ final class VerificationRun {
         var failure: LifeboatError?
     }
 
-    private func check(
-        _ name: Digest, _ scrub: PackScrub, readsData: Bool, opens: Bool
+    private static func check(
+        _ name: Digest, _ scrub: PackScrub, _ repository: Repository, readsData: Bool, opens: Bool
     ) throws(LifeboatError) -> (bytes: UInt64, slots: UInt64) {
         let bytes = readsData ? try scrub.checkBytes(name) : 0
         guard opens, let domain = repository.domain else { return (bytes, 0) }
