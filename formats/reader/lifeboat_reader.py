@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """A second reader of Lifeboat repositories, written from formats/ alone.
 
-It is slow and small on purpose: it does what formats/ says, in that order. It needs Python 3.10,
+It is slow and small on purpose: it does what formats/ says, in that order. It needs Python 3.11,
 `cryptography` 48 or newer and `zstandard`, and never writes into a repository.
 
     lifeboat_reader.py points  REPO --recovery-key-file K
     lifeboat_reader.py restore REPO POINT VOLUME OUT --recovery-key-file K [--without-index]
     lifeboat_reader.py verify  REPO [--recovery-key-file K]
 
-Exit codes: 0 all is well, 1 something is damaged, missing or refused, 2 wrong usage,
-3 a newer format version, 4 the wrong recovery key.
+Exit codes: 0 all is well, 1 damaged, missing or refused, 2 usage, 3 newer format, 4 wrong key.
 """
 
 import argparse
@@ -32,26 +31,21 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-ZERO = bytes(32)
-FAN_OUT = 32
-OBJECT_LIMIT = 64 << 20
-FRAME_LIMIT = 4 << 20
-BLOCK = 65536
+ZERO, FAN_OUT, BLOCK = bytes(32), 32, 65536
+OBJECT_LIMIT, FRAME_LIMIT = 64 << 20, 4 << 20
 
 class Fault(Exception):
     """What is wrong, with which object, as one sentence."""
     exit_code = 1
-class Unsupported(Fault):
+class Unsupported(Exception):
     exit_code = 3
-class WrongKey(Fault):
+class WrongKey(Exception):
     exit_code = 4
 
 def need(condition, message, fault=Fault):
     if not condition:
         raise fault(message)
 
-def u32(data, at):
-    return int.from_bytes(data[at:at + 4], "little")
 def sha256(data):
     return hashlib.sha256(data).digest()
 
@@ -122,8 +116,8 @@ class Fields:
         return value
     def digests(self, key):
         values = self.get(key, list) if key in self.fields else []
-        need(all(type(value) is bytes and len(value) == 32 for value in values),
-             f"field {key} of {self.subject} holds something that is no digest")
+        right = all(type(value) is bytes and len(value) == 32 for value in values)
+        need(right, f"field {key} of {self.subject} holds something that is no digest")
         return values
     def heads(self, key):
         for head in self.get(key, list):
@@ -185,7 +179,6 @@ def hpke_key_schedule(shared, info, kem=0x647A):
     def expand(key, label, context, count):
         full = struct.pack(">H", count) + b"HPKE-v1" + suite + label + context
         return hmac.digest(key, full + b"\x01", "sha256")[:count]
-
     context = b"\x00" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
     secret = extract(shared, b"secret", b"")
     return expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
@@ -213,7 +206,7 @@ class Store:
         return os.path.getsize(path)
     def get(self, name, limit=OBJECT_LIMIT):
         size = self.size(name)
-        need(size <= limit, f"{name} has {size} bytes, more than such an object may have")
+        need(size <= limit, f"{name} has {size} bytes, more than it may have")
         return self.read(name, 0, size)
     def read(self, name, offset, count):
         need(self.size(name) >= offset + count, f"{name} ends before byte {offset + count}")
@@ -230,8 +223,8 @@ def check_prefix(data, magic, subject):
 def open_envelope(data, magic, subject):
     """Payload, signed bytes and signature of a signed small object."""
     check_prefix(data, magic, subject)
-    need(len(data) >= 76 and len(data) == 76 + u32(data, 8),
-         f"{subject} has not the length that it states")
+    length = int.from_bytes(data[8:12], "little")
+    need(len(data) == 76 + length, f"{subject} has not the length that it states")
     return Fields(decode_cbor(data[12:-64], subject), subject), data[:-64], data[-64:]
 
 def check_signature(public, signature, data, subject):
@@ -242,11 +235,9 @@ def check_signature(public, signature, data, subject):
 
 def numbered(store, folder, width):
     """The names of a folder as numbers; all have `width` decimal digits."""
-    names = store.list(folder)
-    for name in names:
-        need(len(name) == width and name.isascii() and name.isdigit(),
-             f"{folder}/{name} is no name that belongs there")
-    return sorted(int(name) for name in names)
+    for name in (names := store.list(folder)):
+        need(re.fullmatch("[0-9]{%d}" % width, name), f"{folder}/{name} does not belong there")
+    return sorted(map(int, names))
 
 class Entry:
     """A log entry: formats/log.md."""
@@ -282,8 +273,6 @@ class Repository:
         """What `action` returns; a fault becomes a problem that is told at the end."""
         try:
             return action(*arguments)
-        except (Unsupported, WrongKey):
-            raise
         except Fault as fault:
             self.problems.append(str(fault))
 
@@ -297,16 +286,12 @@ class Repository:
         self.chunk_size = fields.get(2, int, 4 << 20)
         need(self.chunk_size >= 16384 and self.chunk_size & (self.chunk_size - 1) == 0,
              f"{name} has chunk size {self.chunk_size}")
-        self.domains = {}
-        for value in fields.get(6, list):
-            domain = Fields(value, f"a domain of {name}")
-            self.domains[domain.data(1, 16)] = domain.data(2, 1120), domain.data(3, 48)
+        domains = [Fields(value, f"a domain of {name}") for value in fields.get(6, list)]
+        self.domains = {it.data(1, 16): (it.data(2, 1120), it.data(3, 48)) for it in domains}
         if self.recovery:
             root = ed25519.Ed25519PrivateKey.from_private_bytes(self.recovery[48:]).public_key()
-            need(self.recovery[:16] == self.id,
-                 f"the recovery key belongs to repository {self.recovery[:16].hex()}", WrongKey)
-            need(root.public_bytes_raw() == self.root_key,
-                 f"{name} was not made with this recovery key's root key", WrongKey)
+            need((self.recovery[:16], root.public_bytes_raw()) == (self.id, self.root_key),
+                 f"the recovery key is not that of repository {self.id.hex()}", WrongKey)
         check_signature(self.root_key, signature, signed, name)
 
     def read_roster(self):
@@ -326,7 +311,6 @@ class Repository:
                 self.members[member.data(1, 16)] = member.data(3, 32), member.data(4, 16)
 
     def member(self, writer, subject):
-        """Public key and domain of a member."""
         need(writer in self.members, f"{subject} is by {writer.hex()}, who is not in the roster")
         return self.members[writer]
 
@@ -379,7 +363,7 @@ class Repository:
         key = hkdf(self.domain(entry.domain).secret, data[8:40], b"lifeboat point body")
         place = self.id + entry.incarnation + struct.pack("<Q", entry.sequence)
         plain = open_gcm(key, 0, data[:8] + place, data[40:], name)
-        end = 4 + u32(plain, 0)
+        end = 4 + int.from_bytes(plain[:4], "little")
         need(end <= len(plain) and not any(plain[end:]), f"{name} is padded with more than zeros")
         fields, volumes = Fields(decode_cbor(plain[4:end], name), name), {}
         for value in fields.get(8, list):
@@ -403,8 +387,7 @@ class Repository:
         if text != "latest":
             found = [point for point in points if point.entry.digest.hex().startswith(text)]
             need(len(found) == 1, f"{len(found)} points have an id that begins with {text}")
-        need(len({point.machine for point in found}) == 1,
-             f"there are {len(points)} points, not of one machine: name one by its id")
+        need(len({it.machine for it in found}) == 1, "not the points of one machine: give an id")
         return found[-1]
 
     # Where chunks and nodes are: formats/pack.md, formats/index.md
@@ -447,8 +430,6 @@ class Repository:
                 data = pack.frame(frame)[slot] if known else b""
                 need(hmac.digest(key, data, "sha256") == identifier, f"{where} has another id")
                 return data
-            except (Unsupported, WrongKey):
-                raise
             except Fault as fault:
                 faults.append(str(fault))
         raise Fault(f"{what} is lost: " + ("; ".join(faults) or "no known pack holds it"))
@@ -483,15 +464,15 @@ def decode_node(data, level, what):
     return [data[at:at + 32] for at in range(2, len(data), 32)]
 def pack_path(name):
     return f"packs/{name.hex()[:2]}/{name.hex()}"
+
 class Pack:
     """A pack's header, key table and directory: formats/pack.md."""
     def __init__(self, repository, name):
         self.repository, self.name = repository, name
         self.object = subject = pack_path(name)
-        store = repository.store
-        size = store.size(subject)
-        need(1024 <= size <= OBJECT_LIMIT and size == size_class(size),
-             f"{subject} has an impossible size of {size} bytes")
+        size = (store := repository.store).size(subject)
+        need(1024 <= size <= OBJECT_LIMIT, f"{subject} has an impossible size of {size} bytes")
+        need(size == size_class(size), f"{subject} is not padded to a size class")
         header = store.read(subject, 0, 72)
         check_prefix(header, b"LBPK", subject)
         self.content, key_count = header[6], header[7]
@@ -504,13 +485,11 @@ class Pack:
         table = store.read(subject, 72, first - 72)
         self.entries = [table[at:at + key_size] for at in range(0, len(table), key_size)]
         key = hkdf(self.domain.secret, header[40:], b"lifeboat pack directory")
-        trailer = store.read(subject, end, 32)
-        trailer = open_gcm(key, 0, header, trailer, f"the trailer of {subject}")
+        trailer = open_gcm(key, 0, header, store.read(subject, end, 32), f"trailer of {subject}")
         offset, zero = struct.unpack("<QQ", trailer)
-        need(first <= offset <= end - 24 and zero == 0,
-             f"{subject} has an impossible trailer")
+        need(first <= offset <= end - 24 and zero == 0, f"{subject} has an impossible trailer")
         sealed = store.read(subject, offset, end - offset)
-        plain = open_gcm(key, 1, header, sealed, f"the directory of {subject}")
+        plain = open_gcm(key, 1, header, sealed, f"directory of {subject}")
         self.read_directory(plain, first, offset, key_count)
 
     def read_directory(self, plain, end, frames_end, key_count):
@@ -529,8 +508,7 @@ class Pack:
                  and at + 36 * slots <= total, f"{subject} has an impossible frame {number}")
             end = offset + sealed
             records = [struct.unpack_from("<32sI", plain, at + 36 * slot) for slot in range(slots)]
-            need(sum(size for _, size in records) == length,
-                 f"{subject} has a frame {number} whose slots do not fill it")
+            need(sum(size for _, size in records) == length, f"{subject} has wrong slot lengths")
             self.frames.append(frame)
             self.slots.append(records)
             at += 36 * slots
@@ -555,11 +533,8 @@ class Pack:
         if encoding == 1:
             plain = decompress(plain, length, subject)
         need(len(plain) == length, f"{subject} has {len(plain)} bytes instead of {length}")
-        slots, at = [], 0
-        for _, size in self.slots[number]:
-            slots.append(plain[at:at + size])
-            at += size
-        return slots
+        ends = list(itertools.accumulate(size for _, size in self.slots[number]))
+        return [plain[start:end] for start, end in zip([0] + ends, ends)]
 
 def decompress(data, length, subject):
     """Exactly one zstd frame that states its content size."""
@@ -569,15 +544,14 @@ def decompress(data, length, subject):
         plain = decoder.decompress(data)
     except zstandard.ZstdError as error:
         raise Fault(f"{subject} does not decompress: {error}") from None
-    need(decoder.eof and not decoder.unused_data, f"{subject} is not exactly one zstd frame")
+    need(decoder.eof and not decoder.unused_data, f"{subject} is not one zstd frame")
     return plain
 
 # Index: formats/index.md
 def named_object(repository, subject, magic, limit):
     """An object that is named by the SHA-256 of its bytes."""
     data = repository.store.get(subject, limit)
-    need(sha256(data).hex() == subject[-64:],
-         f"{subject} is not what its name says: its bytes have changed")
+    need(sha256(data).hex() == subject[-64:], f"{subject} has changed: its name is not its hash")
     check_prefix(data, magic, subject)
     need(len(data) >= 1024 and data[8:24] == repository.id,
          f"{subject} is too short or belongs to another repository")
@@ -643,8 +617,8 @@ def restore(repository, point, volume_name, target, without_index=False):
 def verify(repository):
     """Checks all objects by names and signatures, and with the recovery key every byte."""
     attempt, entries = repository.attempt, repository.entries()
-    for entry in entries:
-        attempt(repository.body_object, entry) if any(entry.body) else None
+    for entry in filter(lambda it: any(it.body), entries):
+        attempt(repository.body_object, entry)
     for name in repository.run_names():
         attempt(read_run_object, repository, name)
     for name in repository.pack_names():
@@ -661,9 +635,8 @@ def check_check_record(repository, name):
     fields, signed, signature = open_envelope(repository.store.get(name), b"LBCK", name)
     signer = fields.data(2, 16)
     need(fields.data(1, 16) == repository.id, f"{name} belongs to another repository")
-    is_root = signer == repository.id
-    key = repository.root_key if is_root else repository.member(signer, name)[0]
-    check_signature(key, signature, signed, name)
+    known = {repository.id: (repository.root_key, None)}.get(signer)
+    check_signature((known or repository.member(signer, name))[0], signature, signed, name)
     repository.check_heads(fields.heads(7), name)
 
 def check_content(repository):
@@ -687,6 +660,7 @@ def check_content(repository):
                 if size not in sizes[identifier]:
                     problems.append(f"chunk {number} of volume {volume.name} of point "
                                     f"{point.entry.digest.hex()} is lost")
+
 def list_points(repository):
     for point in repository.points():
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(point.entry.time // 1000))
@@ -714,7 +688,7 @@ def main(arguments):
         else:
             {"points": list_points, "verify": verify}[options.command](repository)
         problems = list(dict.fromkeys(repository.problems))
-    except (Fault, OSError, UnicodeDecodeError) as fault:
+    except (Fault, Unsupported, WrongKey, OSError, UnicodeDecodeError) as fault:
         problems = [fault]
     for problem in problems:
         print(f"lifeboat_reader: {problem}", file=sys.stderr)
