@@ -98,12 +98,14 @@ public struct IndexTableShape: Sendable, Hashable {
         decoding bytes: [UInt8], available: UInt64, subject: String
     ) throws(LifeboatError) {
         guard bytes.count >= IndexRunLayout.tableHeaderByteCount else {
-            throw LifeboatError(.damaged, "\(subject) ends inside its table header", subject: subject)
+            throw LifeboatError(
+                .damaged, "\(subject) ends inside its table header", subject: subject)
         }
         entryCount = LittleEndian.load(UInt64.self, from: bytes, at: 0)
         packCount = LittleEndian.load(UInt32.self, from: bytes, at: 8)
         fanOutBits = IndexRunLayout.fanOutBits(entryCount: entryCount)
-        guard Int(bytes[12]) == fanOutBits, entryCount <= available / 40,
+        guard Int(bytes[12]) == fanOutBits, bytes[13...15].allSatisfy({ $0 == 0 }),
+            entryCount <= available / 40,
             UInt64(packCount) <= available / 32, UInt64(byteCount) <= available
         else {
             throw LifeboatError(.damaged, "\(subject) has an impossible table", subject: subject)
