@@ -126,7 +126,7 @@ private func check(_ isRight: Bool) throws {
         let seeds = single.map { $0...$0 } ?? 1...UInt64(max(1, 20_000 * scale))
         let before = Self.residentBytes()
         let path = NSTemporaryDirectory() + "lifeboat-mutation-\(name).seed"
-        FileManager.default.createFile(atPath: path, contents: nil)
+        try Data().write(to: URL(fileURLWithPath: path))
         let journal = try #require(FileHandle(forWritingAtPath: path))
         for seed in seeds {
             var generator = SeededGenerator(seed: seed)
