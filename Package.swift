@@ -57,8 +57,15 @@ targets += [
         swiftSettings: settings),
     .executableTarget(
         name: "LifeboatCommand",
-        dependencies: ["LifeboatCore", "Lifeboat", "CQREncode", argumentParser],
-        swiftSettings: settings),
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
+            argumentParser,
+        ], swiftSettings: settings),
+    .testTarget(
+        name: "LifeboatCommandTests",
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "Lifeboat", "LifeboatCommand", argumentParser,
+        ], swiftSettings: settings),
 ]
 
 let package = Package(

@@ -1,4 +1,4 @@
-public import LifeboatCodec
+import LifeboatCodec
 public import LifeboatCore
 
 /// The operations of the `lifeboat` command, one function each.

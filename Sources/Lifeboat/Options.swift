@@ -1,4 +1,4 @@
-public import LifeboatCore
+import LifeboatCore
 
 public struct BackupOptions: Sendable {
     /// A volume to be backed up.

@@ -1,5 +1,5 @@
 public import LifeboatCodec
-public import LifeboatCore
+import LifeboatCore
 
 /// Where a repository is, what opens it, and where this host keeps what it remembers of it.
 public struct RepositoryAccess: Sendable {

@@ -1,4 +1,4 @@
-public import Synchronization
+import Synchronization
 
 /// A wish to stop, asked for by a signal or a caller and looked at between pieces of work.
 public final class Cancellation: Sendable {

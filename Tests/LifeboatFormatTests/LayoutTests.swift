@@ -147,32 +147,51 @@ import Testing
     }
 
     @Test func `puts an id into the bucket of its first bits`() {
-        let id = Digest(0xA000_0000_0000_0000, 0, 0, 0)
-        #expect(IndexRunLayout.bucket(of: id, bits: 0) == 0)
-        #expect(IndexRunLayout.bucket(of: id, bits: 3) == 5)
+        let shape = IndexTableShape(
+            entryCount: 1000, packCount: 1, level: 0, first: 0, last: .max)
+        #expect(shape.fanOutBits == 4)
+        #expect(shape.bucket(of: Digest(0xA123_0000_0000_0000, 0, 0, 0)) == 10)
+        #expect(shape.bucket(of: Digest(.max, .max, 0, 0)) == 15)
     }
 
+    @Test func `buckets of a narrow run divide its own range`() {
+        let shape = IndexTableShape(
+            entryCount: 1000, packCount: 1, level: 1, first: 0x5000, last: 0x50FF)
+        #expect(shape.shift == 56)
+        #expect(shape.bucket(of: Digest(0x5000, 7, 0, 0)) == 0)
+        #expect(shape.bucket(of: Digest(0x5010, 0, 0, 0)) == 1)
+        #expect(shape.bucket(of: Digest(0x50FF, 0, 0, 0)) == 15)
+        #expect(shape.bucket(of: Digest(0x4FFF, .max, 0, 0)) == nil)
+        #expect(shape.bucket(of: Digest(0x5100, 0, 0, 0)) == nil)
+        #expect(shape.bucket(of: Digest(.max, 0, 0, 0)) == nil)
+    }
+
+    private let shape = IndexTableShape(
+        entryCount: 1000, packCount: 7, level: 3, first: 5, last: 1 << 40)
+
     @Test func `a table header survives`() throws {
-        let shape = IndexTableShape(entryCount: 1000, packCount: 7)
         let decoded = try IndexTableShape(
             decoding: shape.encoded, available: UInt64(shape.byteCount), subject: "run")
         #expect(decoded == shape)
-        #expect(shape.byteCount == 16 + 7 * 32 + 16 * 8 + 1000 * 40)
+        #expect(shape.byteCount == 32 + 7 * 32 + 16 * 8 + 1000 * 40)
     }
 
     @Test func `refuses tables that cannot be`() {
-        let shape = IndexTableShape(entryCount: 1000, packCount: 7)
         let available = UInt64(shape.byteCount)
         expectFault(.damaged, "a byte too few") {
             _ = try IndexTableShape(
                 decoding: shape.encoded, available: available - 1, subject: "run")
         }
-        for offset in [7, 11, 12, 13, 15] {
+        for offset in [7, 11, 12, 14, 15, 24, 31] {
             var wrong = shape.encoded
             wrong[offset] = 255
             expectFault(.damaged, "byte \(offset)") {
                 _ = try IndexTableShape(decoding: wrong, available: available, subject: "run")
             }
+        }
+        expectFault(.damaged, "no entry") {
+            let bytes = [UInt8](repeating: 0, count: 32)
+            _ = try IndexTableShape(decoding: bytes, available: 4096, subject: "run")
         }
         expectFault(.damaged) {
             _ = try IndexTableShape(

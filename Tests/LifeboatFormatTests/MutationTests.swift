@@ -92,11 +92,16 @@ private func check(_ isRight: Bool) throws {
         },
         Target(
             name: "index table",
-            seeds: [IndexTableShape(entryCount: 1000, packCount: 7).encoded]
+            seeds: [
+                IndexTableShape(
+                    entryCount: 1000, packCount: 7, level: 1, first: 3, last: 1 << 60
+                ).encoded
+            ]
         ) { bytes in
             let shape = try IndexTableShape(decoding: bytes, available: 50_000, subject: "run")
             try check(shape.byteCount <= 50_000)
-            try check(shape.encoded == Array(bytes.prefix(16)))
+            _ = shape.bucket(of: Samples.digest(0x77))
+            try check(shape.encoded == Array(bytes.prefix(32)))
         },
         Target(
             name: "recovery key",

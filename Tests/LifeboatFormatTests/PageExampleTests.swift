@@ -139,16 +139,18 @@ import Testing
     @Test func `index.md: table`() throws {
         let bytes = try hex(
             """
-            0100000000000000 01000000 00 000000
+            0100000000000000 01000000 00 00 3f 00 1111111111111111 0000000000000000
             aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
             0100000000000000
             1111111111111111111111111111111111111111111111111111111111111111 00000000 0000 0100
             """)
-        let shape = try IndexTableShape(decoding: bytes, available: 96, subject: "x")
-        #expect(shape.encoded == Array(bytes.prefix(16)))
-        #expect(shape.fanOutOffset == 48)
-        #expect(shape.entriesOffset == 56)
-        #expect(shape.byteCount == 96)
+        let shape = try IndexTableShape(decoding: bytes, available: 112, subject: "x")
+        #expect(shape.encoded == Array(bytes.prefix(32)))
+        #expect(shape.fanOutOffset == 64)
+        #expect(shape.entriesOffset == 72)
+        #expect(shape.byteCount == 112)
+        #expect(shape.bucket(of: Samples.digest(0x11)) == 0)
+        #expect(shape.bucket(of: Samples.digest(0x10)) == nil)
     }
 
     @Test func `changed-extents.md: file`() throws {

@@ -316,28 +316,28 @@ class Repository:
 
     # Logs: formats/log.md
     def read_log(self, folder, entries):
-        previous = ZERO
-        for number in numbered(self.store, f"log/{folder}", 16):
+        previous, numbers = ZERO, numbered(self.store, f"log/{folder}", 16)
+        for number in range(1, max(numbers, default=0) + 1):
             name = f"log/{folder}/{number:016d}"
-            need(number == len(entries) + 1, f"log/{folder}/{len(entries) + 1:016d} is missing")
-            data = self.store.get(name)
-            entry = Entry(data, name)
-            public, domain = self.member(entry.writer, name)
-            check_signature(public, entry.signature, entry.signed, name)
-            need((entry.repository, entry.incarnation.hex(), entry.sequence, entry.domain)
-                 == (self.id, folder, number, domain), f"{name} belongs elsewhere")
-            need(entry.previous == previous, f"{name} does not follow the entry before it")
-            need(not entries or entry.writer == entries[0].writer, f"{name} is by another writer")
-            previous = entry.digest
-            entries.append(entry)
+            entry = self.attempt(self.read_entry, name, (self.id, folder, number), previous)
+            entries += [entry] if entry else []
+            previous = entry.digest if entry else None
+    def read_entry(self, name, place, previous):
+        entry = Entry(self.store.get(name), name)
+        public, domain = self.member(entry.writer, name)
+        check_signature(public, entry.signature, entry.signed, name)
+        need((entry.repository, entry.incarnation.hex(), entry.sequence) == place
+             and entry.domain == domain, f"{name} belongs elsewhere")
+        need(previous in (None, entry.previous), f"{name} does not follow the entry before it")
+        return entry
     def entries(self):
         return [entry for log in self.logs.values() for entry in log]
 
     def check_heads(self, heads, subject):
         """Whether all that somebody has seen is still there."""
         for incarnation, sequence, digest in heads:
-            log = self.logs.get(incarnation.hex(), [])
-            if not 1 <= sequence <= len(log) or log[sequence - 1].digest != digest:
+            log = {entry.sequence: entry.digest for entry in self.logs.get(incarnation.hex(), [])}
+            if log.get(sequence) != digest:
                 self.problems.append(f"{subject} has seen entry {sequence} of log "
                                      f"{incarnation.hex()}: somebody removed or exchanged it")
 
@@ -575,21 +575,23 @@ def read_run(repository, name):
         block = data[at:at + BLOCK + 16]
         associated = header + bytes([at + len(block) == len(data)])
         plain += open_gcm(key, number, associated, block, f"block {number} of {subject}")
-    entry_count, pack_count, bits = struct.unpack_from("<QIB", plain)
-    right_bits = next(b for b in range(25) if b == 24 or entry_count >> b <= 64)
-    fan_out = 16 + 32 * pack_count
+    total, pack_count, bits, _, shift, zero, base, zeros = struct.unpack_from("<QIBBBBQQ", plain)
+    right_bits = next(b for b in range(25) if b == 24 or total >> b <= 64)
+    fan_out = 32 + 32 * pack_count
     first = fan_out + (8 << right_bits)
-    end = first + 40 * entry_count
-    need(bits == right_bits and not any(plain[13:16]) and end <= len(plain)
+    end = first + 40 * total
+    need(bits == right_bits and not zero | zeros and 1 <= total <= 1 << 18
          and len(plain) == size_class(end) and not any(plain[end:]),
          f"{subject} has an impossible table or wrong padding")
-    packs = [bytes(plain[at:at + 32]) for at in range(16, fan_out, 32)]
+    packs = [bytes(plain[at:at + 32]) for at in range(32, fan_out, 32)]
     counts, result, last = [0] * (1 << bits), [], b""
     for at in range(first, end, 40):
         identifier, pack, frame, slot = struct.unpack_from("<32sIHH", plain, at)
         need(identifier >= last and pack < pack_count, subject + " has an impossible entry")
         last = identifier
-        counts[int.from_bytes(identifier[:8], "big") >> (64 - bits)] += 1
+        distance = int.from_bytes(identifier[:8], "big") - base
+        need(0 <= distance << shift < 1 << 64, subject + " has an entry that is in no bucket")
+        counts[distance << shift >> (64 - bits)] += 1
         result.append((identifier, (packs[pack], frame, slot)))
     table = struct.unpack_from(f"<{len(counts)}Q", plain, fan_out)
     need(table == tuple(itertools.accumulate(counts)), f"{subject} has a wrong fan-out table")

@@ -172,11 +172,13 @@ class Writer:
         bits = 0
         while bits < 24 and len(identifiers) >> bits > 64:
             bits += 1
-        plain = struct.pack("<QIB3x", len(identifiers), len(packs), bits) + b"".join(packs)
+        heads = sorted(int.from_bytes(it[:8], "big") for it in identifiers)
+        shift = 64 - (heads[-1] - heads[0]).bit_length() if heads[-1] > heads[0] else 63
+        plain = struct.pack("<QIBBBBQQ", len(heads), len(packs), bits, 0, shift, 0, heads[0], 0)
+        plain += b"".join(packs)
         for bucket in range(1 << bits):
-            plain += struct.pack("<Q", sum(
-                1 for it in identifiers
-                if int.from_bytes(it, "big") >> (256 - bits) <= bucket))
+            inside = [it for it in heads if (it - heads[0] << shift) >> (64 - bits) <= bucket]
+            plain += struct.pack("<Q", len(inside))
         for identifier in sorted(identifiers):
             pack, frame, slot = self.known[identifier]
             plain += identifier + struct.pack("<IHH", packs.index(pack), frame, slot)

@@ -1,0 +1,129 @@
+import LifeboatArchive
+import LifeboatCodec
+public import LifeboatCore
+import LifeboatFormat
+import LifeboatStore
+import LifeboatSystem
+import LifeboatVolume
+
+extension Operations {
+    /// Makes one recovery point of all sources.
+    ///
+    /// - Throws: `.unreadable` naming volume and range, `.refused` for a hint of another base,
+    ///   `.full` when the store has no room; what was stored until then is taken over next time.
+    public func backup(_ options: BackupOptions) throws(LifeboatError) -> BackupResult {
+        let begun = Clock.milliseconds()
+        let start = Clock.monotonicSeconds()
+        try checkNames(options)
+        let repository = try openRepository()
+        _ = try repository.requireWriter()
+        let log = try repository.readLog()
+        let catalog = try PointCatalog(repository, log: log)
+        warn(log.problems + catalog.problems)
+        let index = try openIndex(repository, log: log)
+        if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        let session = try WriteSession(
+            repository, index: index, packBuffers: 3, isDryRun: options.isDryRun)
+        defer { session.end() }
+        if session.adoptedPacks > 0 {
+            events.tell(
+                .note("took over \(session.adoptedPacks) packs of an interrupted backup"))
+        }
+        let packs = try PackCache(repository, limit: 8 << 20)
+        let nodes = try NodeReader(repository, index: index, packs: packs, limit: 8 << 20)
+        let threads = Self.threads(options.threads, memory: options.memory)
+        var outcomes: [VolumeBackup.Outcome] = []
+        var fingerprints: [VolumeBackup.Fingerprints] = []
+        defer { for kept in fingerprints { kept.dropUnlessKept() } }
+        var parentID: Digest?
+        do throws(LifeboatError) {
+            for source in options.sources {
+                let parent = try parentPoint(source.name, options, catalog)
+                if parentID == nil { parentID = parent?.id }
+                let backup = VolumeBackup(
+                    source: source, options: options, parent: parent, repository: repository,
+                    session: session, nodes: nodes, threads: threads, events: events,
+                    cancellation: cancellation)
+                let outcome = try backup.run()
+                outcomes.append(outcome)
+                if let kept = outcome.fingerprints { fingerprints.append(kept) }
+            }
+        } catch {
+            session.discard()
+            throw error
+        }
+        let consistency = outcomes.map(\.result.consistency).min() ?? .crash
+        var point: Point?
+        if options.isDryRun {
+            session.discard()
+        } else {
+            events.tell(.started(stage: "committing", total: nil))
+            point = try session.commit(
+                PointBody(
+                    machine: options.machine, host: Files.hostName, begun: begun,
+                    ended: Clock.milliseconds(), consistency: consistency,
+                    parent: parentID ?? .zero, tags: options.tags,
+                    volumes: outcomes.map(\.volume), program: Lifeboat.program))
+            events.tell(.finished(stage: "committing"))
+            for kept in fingerprints { kept.keep() }
+        }
+        return BackupResult(
+            point: point?.id, machine: options.machine, consistency: consistency,
+            parent: parentID, volumes: outcomes.map(\.result),
+            bytesMetadata: session.metadataBytes
+                + session.dataBytes - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
+            durationSeconds: Clock.monotonicSeconds() - start,
+            warnings: outcomes.flatMap(\.result.warnings))
+    }
+
+    private func checkNames(_ options: BackupOptions) throws(LifeboatError) {
+        guard !options.sources.isEmpty else {
+            throw LifeboatError(.usage, "there is no volume to back up")
+        }
+        var names: Set<String> = []
+        for source in options.sources {
+            guard names.insert(source.name).inserted else {
+                throw LifeboatError(
+                    .usage, "two volumes have the name \(source.name)", subject: source.name,
+                    advice: "name them with NAME=SOURCE")
+            }
+            guard !source.name.isEmpty, source.name.utf8.count <= 255, source.name != ".",
+                source.name != "..", !source.name.contains("/"),
+                !source.name.utf8.contains(where: { $0 < 32 || $0 == 127 })
+            else {
+                throw LifeboatError(
+                    .usage, "a volume's name must do for a file's name", subject: source.name)
+            }
+        }
+        for name in options.changedExtents.keys.sorted() where !names.contains(name) {
+            throw LifeboatError(
+                .usage, "changed extents are given for a volume that is not backed up",
+                subject: name)
+        }
+    }
+
+    private func parentPoint(
+        _ volume: String, _ options: BackupOptions, _ catalog: PointCatalog
+    ) throws(LifeboatError) -> Point? {
+        guard let text = options.parent else {
+            return catalog.newest(machine: options.machine, volume: volume)
+        }
+        let machine = options.machine
+        let point = try catalog.find(text) { text != "latest" || $0.body.machine == machine }
+        return point.body.volumes.contains { $0.name == volume } ? point : nil
+    }
+
+    /// Worker threads that the processors and the memory setting allow.
+    static func threads(_ wanted: Int, memory: UInt64) -> Int {
+        // What is there with any number of threads, and what each thread adds, in MiB.
+        let fixed: UInt64 = 160
+        let each: UInt64 = 24
+        let affordable = memory >> 20 > fixed ? Int(((memory >> 20) - fixed) / each) : 1
+        return max(1, min(wanted > 0 ? wanted : Threads.processorCount, max(1, affordable)))
+    }
+}
+
+/// What stands in every point about who made it.
+enum Lifeboat {
+    static let program = "lifeboat 0.1.0"
+}

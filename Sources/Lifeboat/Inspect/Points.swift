@@ -1,0 +1,116 @@
+import LifeboatArchive
+public import LifeboatCore
+import LifeboatFormat
+
+extension Operations {
+    /// The points that the filter lets pass, oldest first.
+    public func points(_ filter: PointFilter) throws(LifeboatError) -> [PointSummary] {
+        let (repository, catalog) = try openCatalog()
+        let checks = try Checks(repository)
+        return catalog.points.filter { filter.accepts($0.body) }.map { summary($0, checks) }
+    }
+
+    /// One point.
+    public func show(
+        _ point: String, filter: PointFilter
+    ) throws(LifeboatError) -> PointSummary {
+        let (repository, catalog) = try openCatalog()
+        let found = try catalog.find(point) { filter.accepts($0.body) }
+        return summary(found, try Checks(repository))
+    }
+
+    /// What differs between two points, volume by volume; costs as much as differs.
+    public func difference(
+        _ old: String, _ new: String, filter: PointFilter, extentLimit: Int
+    ) throws(LifeboatError) -> [VolumeDifference] {
+        let repository = try openRepository()
+        let log = try repository.readLog()
+        let catalog = try PointCatalog(repository, log: log)
+        warn(log.problems + catalog.problems)
+        let left = try catalog.find(old) { filter.accepts($0.body) }
+        let right = try catalog.find(new) { filter.accepts($0.body) }
+        let index = try openIndex(repository, log: log)
+        let nodes = try NodeReader(
+            repository, index: index, packs: try PackCache(repository))
+        var names: [String] = []
+        for volume in left.body.volumes + right.body.volumes where !names.contains(volume.name) {
+            names.append(volume.name)
+        }
+        var result: [VolumeDifference] = []
+        for name in names {
+            result.append(
+                try difference(
+                    name, left.body.volumes.first { $0.name == name },
+                    right.body.volumes.first { $0.name == name }, nodes,
+                    UInt64(repository.chunkSize), extentLimit))
+        }
+        return result
+    }
+
+    private func difference(
+        _ name: String, _ old: PointBody.Volume?, _ new: PointBody.Volume?, _ nodes: NodeReader,
+        _ chunkSize: UInt64, _ limit: Int
+    ) throws(LifeboatError) -> VolumeDifference {
+        let size = max(old?.size ?? 0, new?.size ?? 0)
+        var result = VolumeDifference(
+            name: name, oldSize: old?.size, newSize: new?.size, bytesChanged: 0, extents: [],
+            extentCount: 0, isCutOff: false)
+        var current: Extent?
+        func close() {
+            guard let extent = current else { return }
+            result.extentCount += 1
+            if result.extents.count < limit {
+                result.extents.append(extent)
+            } else {
+                result.isCutOff = true
+            }
+            current = nil
+        }
+        func root(_ volume: PointBody.Volume?) -> BlockMapRoot {
+            volume.map { BlockMapRoot(id: $0.root, levels: $0.levels) } ?? .zero
+        }
+        try BlockMapWalk(nodes).difference(root(old), root(new)) {
+            chunk, _, _ throws(LifeboatError) in
+            let offset = chunk * chunkSize
+            guard offset < size else { return }
+            let length = min(chunkSize, size - offset)
+            result.bytesChanged += length
+            if let extent = current, extent.end == offset {
+                current = Extent(offset: extent.offset, length: extent.length + length)
+            } else {
+                close()
+                current = Extent(offset: offset, length: length)
+            }
+            try cancellation.check()
+        }
+        close()
+        return result
+    }
+
+    private func openCatalog() throws(LifeboatError) -> (Repository, PointCatalog) {
+        let repository = try openRepository()
+        let log = try repository.readLog()
+        let catalog = try PointCatalog(repository, log: log)
+        warn(log.problems + catalog.problems)
+        return (repository, catalog)
+    }
+
+    private func summary(_ point: Point, _ checks: Checks) -> PointSummary {
+        let check = checks.newest(covering: point.entry)
+        return PointSummary(
+            id: point.id, machine: point.body.machine, host: point.body.host,
+            time: point.body.ended, begun: point.body.begun, consistency: point.body.consistency,
+            parent: point.body.parent.isZero ? nil : point.body.parent, tags: point.body.tags,
+            volumes: point.body.volumes.map { volume in
+                PointSummary.Volume(
+                    name: volume.name, size: volume.size, consistency: volume.consistency,
+                    method: volume.method, bytesRead: volume.bytesRead, bytesNew: volume.bytesNew,
+                    bytesStored: volume.bytesStored, bytesZero: volume.bytesZero,
+                    bytesUnchanged: volume.bytesUnchanged, root: volume.root,
+                    warnings: volume.warnings)
+            },
+            program: point.body.program, writer: point.entry.writer,
+            incarnation: point.entry.incarnation, sequence: point.entry.sequence,
+            verifiedTime: check?.time, verifiedDepth: check?.depth)
+    }
+}

@@ -1,0 +1,46 @@
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatStore
+
+extension Operations {
+    /// Opens the repository with the secrets of `access`.
+    func openRepository() throws(LifeboatError) -> Repository {
+        let store = DirectoryStore(path: access.location)
+        var secret: WrappingSecret?
+        var recovery: RecoveryKey?
+        switch access.secret {
+        case .none: break
+        case .password(let password): secret = .password(password)
+        case .keyFile(let path): secret = .keyFile(try KeyFile.read(path))
+        case .recoveryKey(let path): recovery = try RecoveryKey(file: path)
+        }
+        if recovery == nil, let path = access.recoveryKeyFile {
+            recovery = try RecoveryKey(file: path)
+        }
+        return try Repository.open(
+            store, secret: secret, recovery: recovery, stateRoot: access.stateDirectory,
+            cacheRoot: access.cacheDirectory)
+    }
+
+    /// Tells what is wrong with the log or with points, without giving up on the rest.
+    func warn(_ problems: [LifeboatError]) {
+        for problem in problems { events.tell(.warning(problem.description)) }
+    }
+
+    /// The index; made anew from the packs where the stored one cannot be read.
+    func openIndex(
+        _ repository: Repository, log: LogView
+    ) throws(LifeboatError) -> Index {
+        do throws(LifeboatError) {
+            return try Index.open(repository, log: log)
+        } catch {
+            guard error.code == .damaged else { throw error }
+            events.tell(.warning("\(error.description); reading the packs instead"))
+            let scan = try IndexScan.run(
+                repository, log: log, events: events, cancellation: cancellation)
+            warn(scan.problems)
+            return scan.index
+        }
+    }
+}

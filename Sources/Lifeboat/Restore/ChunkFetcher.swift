@@ -1,0 +1,111 @@
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+import LifeboatSystem
+import LifeboatStore
+
+/// A frame to be read once, and the chunks of it that are wanted.
+struct FrameTask: Sendable {
+    struct Item: Sendable {
+        /// Index of the slot in the frame.
+        var slot: Int
+        var chunk: UInt64
+        var id: Digest
+    }
+
+    var pack: OpenPack
+    var frame: Int
+    var items: [Item]
+}
+
+/// Finds out which frames hold the chunks of a window, each frame once.
+struct FramePlanner {
+    private let locator: Locator
+
+    init(_ locator: Locator) { self.locator = locator }
+
+    private struct FrameName: Hashable {
+        let pack: Digest
+        let frame: Int
+    }
+
+    /// Tasks in the order of the first chunk that each serves.
+    ///
+    /// Chunks that no readable pack holds go to `lost` instead.
+    func plan(
+        _ chunks: [(chunk: UInt64, id: Digest)], lost: (UInt64, LifeboatError) -> Void
+    ) throws(LifeboatError) -> [FrameTask] {
+        var tasks: [FrameTask] = []
+        var numbers: [FrameName: Int] = [:]
+        for (chunk, id) in chunks {
+            let place: Locator.Place
+            do throws(LifeboatError) {
+                place = try locator.find(id)
+            } catch {
+                guard error.code == .damaged else { throw error }
+                lost(chunk, error)
+                continue
+            }
+            let item = FrameTask.Item(slot: place.slot, chunk: chunk, id: id)
+            let name = FrameName(pack: place.pack.name, frame: place.frame)
+            if let number = numbers[name] {
+                tasks[number].items.append(item)
+            } else {
+                numbers[name] = tasks.count
+                tasks.append(FrameTask(pack: place.pack, frame: place.frame, items: [item]))
+            }
+        }
+        return tasks
+    }
+}
+
+/// Reads frames and hands out their chunks, each checked against its id; one a worker thread.
+final class ChunkFetcher {
+    private let decoder: FrameDecoder
+    private let hasher: KeyedHasher
+    private let plain = Buffer(capacity: PackLayout.frameByteLimit)
+
+    init(_ repository: Repository) throws(LifeboatError) {
+        decoder = FrameDecoder(store: repository.store, repository: repository.id)
+        hasher = try repository.requireDomain().chunkHasher()
+    }
+
+    /// Decodes a frame as far as it is wanted, and gives each wanted chunk's bytes to `body`.
+    ///
+    /// - Throws: `.damaged` naming the pack; nothing wrong is ever given to `body`.
+    func fetch(
+        _ task: FrameTask,
+        _ body: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        let directory = task.pack.directory
+        let first = directory.firstSlots[task.frame]
+        let lastSlot = task.items.map(\.slot).max() ?? 0
+        var offsets: [Int] = []
+        offsets.reserveCapacity(lastSlot + 2)
+        var offset = 0
+        for slot in directory.slots[first...first + lastSlot] {
+            offsets.append(offset)
+            offset += Int(slot.length)
+        }
+        offsets.append(offset)
+        try decoder.decode(task.frame, of: task.pack, plainCount: offset, into: plain.storage)
+        var checked = -1
+        for item in task.items {
+            let bytes = UnsafeRawBufferPointer(
+                rebasing: UnsafeRawBufferPointer(plain.storage)[
+                    offsets[item.slot]..<offsets[item.slot + 1]])
+            // The same slot may serve several chunks of the volume, one after the other.
+            if item.slot != checked {
+                guard hasher.digest(bytes) == item.id else {
+                    throw LifeboatError(
+                        .damaged, "slot \(item.slot) of frame \(task.frame) is not what its id says",
+                        subject: ObjectNames.pack(task.pack.name).path,
+                        advice: "run verify to learn what is lost")
+                }
+                checked = item.slot
+            }
+            try body(item, bytes)
+        }
+    }
+}

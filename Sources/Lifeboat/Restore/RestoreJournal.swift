@@ -1,0 +1,35 @@
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatSystem
+
+/// How far a restore has come, so that it can go on after an interruption.
+struct RestoreJournal {
+    private let path: String
+    private let identity: String
+
+    init(
+        _ directories: LocalDirectories, target: String, point: Digest, volume: String
+    ) {
+        let whole = Files.realPath(target) ?? Files.currentDirectory + "/" + target
+        path =
+            directories.restores + "/" + SHA256Hash.digest(Array(whole.utf8)).hex.prefix(32)
+            + ".journal"
+        identity = "\(point.hex) \(volume)"
+    }
+
+    /// The first chunk that is not known to be written and synced; `nil` without a journal that
+    /// fits.
+    var position: UInt64? {
+        guard let bytes = try? Files.readWhole(path, limit: 65536) else { return nil }
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        guard lines.count == 2, lines[0] == identity else { return nil }
+        return UInt64(lines[1])
+    }
+
+    func note(_ position: UInt64) throws(LifeboatError) {
+        try Files.writeAtomically(path, Array("\(identity)\n\(position)\n".utf8))
+    }
+
+    func remove() { try? Files.remove(path) }
+}

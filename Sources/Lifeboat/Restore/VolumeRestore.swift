@@ -1,0 +1,250 @@
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+import LifeboatSystem
+import LifeboatVolume
+import LifeboatStore
+
+/// Restores one volume to a file or device: by windows of the volume, each frame of a window
+/// read once, on all cores.
+final class VolumeRestore: @unchecked Sendable {
+    /// Chunks a window: 16 GiB with chunks of 64 KiB, and 6 MiB of memory.
+    static let windowChunks: UInt64 = 1 << 18
+
+    struct Counts {
+        var written: UInt64 = 0
+        var fetched: UInt64 = 0
+        var matching: UInt64 = 0
+    }
+
+    let volume: PointBody.Volume
+    let repository: Repository
+    let index: Index
+    let packs: PackCache
+    let nodes: NodeReader
+    let threads: Int
+    let events: any EventSink
+    let cancellation: Cancellation
+    let lost: LostRanges
+    private let counts = Guarded(Counts())
+    /// Fetchers at rest: each has buffers that are worth keeping between windows.
+    private let fetchers = Condition()
+    private var idleFetchers: [ChunkFetcher] = []
+
+    init(
+        _ volume: PointBody.Volume, repository: Repository, index: Index, packs: PackCache,
+        nodes: NodeReader, threads: Int, events: any EventSink, cancellation: Cancellation
+    ) {
+        self.volume = volume
+        self.repository = repository
+        self.index = index
+        self.packs = packs
+        self.nodes = nodes
+        self.threads = threads
+        self.events = events
+        self.cancellation = cancellation
+        lost = LostRanges(volume: volume.name)
+    }
+
+    var chunkSize: UInt64 { UInt64(repository.chunkSize) }
+    var chunkCount: UInt64 {
+        BlockMapShape.chunkCount(size: volume.size, chunkSize: repository.chunkSize)
+    }
+    var totals: Counts { counts.withLock { $0 } }
+
+    func extent(_ chunk: UInt64) -> Extent {
+        let offset = chunk * chunkSize
+        return Extent(offset: offset, length: min(chunkSize, volume.size - offset))
+    }
+
+    /// The ids of a window, zeros included.
+    func ids(_ window: Range<UInt64>) throws(LifeboatError) -> [Digest] {
+        var ids = [Digest](repeating: .zero, count: Int(window.upperBound - window.lowerBound))
+        let root = BlockMapRoot(id: volume.root, levels: volume.levels)
+        try BlockMapWalk(nodes).leaves(of: root, in: window) { first, children in
+            for (slot, id) in children.enumerated() where !id.isZero {
+                let chunk = first + UInt64(slot)
+                if window.contains(chunk) { ids[Int(chunk - window.lowerBound)] = id }
+            }
+        }
+        return ids
+    }
+
+    /// Writes the volume to `target`, beginning with chunk `start`.
+    ///
+    /// `compares`: the target may hold much of it already; only what differs is written.
+    /// `windowDone` is called with the first chunk that is not done after each window.
+    func write(
+        to target: any VolumeWriter, from start: UInt64, compares: Bool,
+        windowDone: (UInt64) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        events.tell(.started(stage: volume.name, total: volume.size))
+        let planner = FramePlanner(Locator(index: index, packs: packs))
+        var position = start
+        while position < chunkCount {
+            try cancellation.check()
+            let window = position..<min(chunkCount, position + Self.windowChunks)
+            let ids = try ids(window)
+            var wanted: [(chunk: UInt64, id: Digest)] = []
+            if compares {
+                let matches = try TargetComparison(self, target).matches(window, ids)
+                for (index, id) in ids.enumerated() where !matches[index] {
+                    let chunk = window.lowerBound + UInt64(index)
+                    if id.isZero {
+                        try target.zero(extent(chunk))
+                        let length = extent(chunk).length
+                        counts.withLock { $0.written += length }
+                    } else {
+                        wanted.append((chunk, id))
+                    }
+                }
+                let same = matches.indices.filter { matches[$0] }.reduce(UInt64(0)) {
+                    $0 + extent(window.lowerBound + UInt64($1)).length
+                }
+                counts.withLock { $0.matching += same }
+            } else {
+                for (index, id) in ids.enumerated() where !id.isZero {
+                    wanted.append((window.lowerBound + UInt64(index), id))
+                }
+            }
+            let tasks = try planner.plan(wanted) { chunk, fault in
+                lost.add(extent(chunk), fault)
+            }
+            try fetchAll(tasks) { item, bytes throws(LifeboatError) in
+                try target.write(at: item.chunk * self.chunkSize, bytes)
+            }
+            position = window.upperBound
+            try windowDone(position)
+        }
+        events.tell(.finished(stage: volume.name))
+    }
+
+    /// Fetches the frames of `tasks` on all threads; what cannot be read is noted as lost.
+    func fetchAll(
+        _ tasks: [FrameTask],
+        _ write: @escaping @Sendable (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError)
+            -> Void
+    ) throws(LifeboatError) {
+        let next = Guarded(0)
+        let failure = Guarded<LifeboatError?>(nil)
+        let total = volume.size
+        Threads.run(count: min(threads, max(1, tasks.count)), name: "restore") { [self] _ in
+            do throws(LifeboatError) {
+                let fetcher = try takeFetcher()
+                defer { giveFetcher(fetcher) }
+                while failure.withLock({ $0 == nil }), !cancellation.isCancelled {
+                    let number = next.withLock { number in
+                        defer { number += 1 }
+                        return number
+                    }
+                    guard number < tasks.count else { return }
+                    let task = tasks[number]
+                    try fetchOne(task, fetcher, write)
+                    if let item = task.items.last {
+                        events.tell(
+                            .progress(
+                                stage: volume.name, done: extent(item.chunk).end, total: total))
+                    }
+                }
+            } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+        }
+        try cancellation.check()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    private func takeFetcher() throws(LifeboatError) -> ChunkFetcher {
+        fetchers.lock()
+        let idle = idleFetchers.popLast()
+        fetchers.unlock()
+        if let idle { return idle }
+        return try ChunkFetcher(repository)
+    }
+
+    private func giveFetcher(_ fetcher: ChunkFetcher) {
+        fetchers.lock()
+        idleFetchers.append(fetcher)
+        fetchers.unlock()
+    }
+
+    private func fetchOne(
+        _ task: FrameTask, _ fetcher: ChunkFetcher,
+        _ write: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        var written: UInt64 = 0
+        do throws(LifeboatError) {
+            try fetcher.fetch(task) { item, bytes throws(LifeboatError) in
+                guard UInt64(bytes.count) == extent(item.chunk).length else {
+                    throw LifeboatError(
+                        .damaged, "a chunk has \(bytes.count) bytes where \(extent(item.chunk).length) belong",
+                        subject: ObjectNames.pack(task.pack.name).path)
+                }
+                try write(item, bytes)
+                written += UInt64(bytes.count)
+            }
+        } catch {
+            guard error.code == .damaged else { throw error }
+            try fetchElsewhere(task, fetcher, error, write, &written)
+        }
+        let fetched = UInt64(task.pack.directory.frames[task.frame].sealedLength)
+        let count = written
+        counts.withLock {
+            $0.written += count
+            $0.fetched += fetched
+        }
+    }
+
+    /// A frame that is damaged may have chunks that another pack holds too.
+    private func fetchElsewhere(
+        _ task: FrameTask, _ fetcher: ChunkFetcher, _ fault: LifeboatError,
+        _ write: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void,
+        _ written: inout UInt64
+    ) throws(LifeboatError) {
+        let locator = Locator(index: index, packs: packs)
+        for item in task.items {
+            do throws(LifeboatError) {
+                let place = try locator.find(item.id, except: [task.pack.name])
+                let other = FrameTask(
+                    pack: place.pack, frame: place.frame,
+                    items: [.init(slot: place.slot, chunk: item.chunk, id: item.id)])
+                var count: UInt64 = 0
+                try fetcher.fetch(other) { item, bytes throws(LifeboatError) in
+                    try write(item, bytes)
+                    count = UInt64(bytes.count)
+                }
+                written += count
+            } catch {
+                guard error.code == .damaged else { throw error }
+                lost.add(extent(item.chunk), fault)
+            }
+        }
+    }
+
+    /// Reads the whole target again and compares it with the map; returns the bytes compared.
+    ///
+    /// - Throws: `.damaged` naming the target and the first byte range that is wrong.
+    func verify(_ target: any VolumeWriter) throws(LifeboatError) -> UInt64 {
+        let stage = "verifying \(volume.name)"
+        events.tell(.started(stage: stage, total: volume.size))
+        var position: UInt64 = 0
+        while position < chunkCount {
+            try cancellation.check()
+            let window = position..<min(chunkCount, position + Self.windowChunks)
+            let matches = try TargetComparison(self, target, stage: stage)
+                .matches(window, try ids(window))
+            if let wrong = matches.firstIndex(of: false) {
+                let extent = extent(window.lowerBound + UInt64(wrong))
+                throw LifeboatError(
+                    .damaged,
+                    "bytes \(extent.offset) to \(extent.end) are not what was written",
+                    subject: target.name,
+                    advice: "suspect this target's medium; restore to another one")
+            }
+            position = window.upperBound
+        }
+        events.tell(.finished(stage: stage))
+        return volume.size
+    }
+}

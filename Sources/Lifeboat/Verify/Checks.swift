@@ -1,0 +1,49 @@
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+import LifeboatStore
+
+/// The records of earlier verifications.
+struct Checks {
+    private var records: [CheckRecord] = []
+
+    /// Reads all records; what is not signed by somebody of this repository does not count.
+    init(_ repository: Repository) throws(LifeboatError) {
+        var names: [ObjectName] = []
+        try repository.store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
+            names.append(name)
+        }
+        for name in names {
+            guard let bytes = try? repository.store.get(name, limit: 16 << 20),
+                let record = repository.checkRecord(bytes, subject: name.path)
+            else { continue }
+            records.append(record)
+        }
+    }
+
+    /// The newest verification without a finding that covered an entry.
+    func newest(covering entry: LogEntry) -> (time: UInt64, depth: String)? {
+        let covering = records.filter { record in
+            record.problems == 0
+                && record.heads.contains {
+                    $0.incarnation == entry.incarnation && $0.sequence >= entry.sequence
+                }
+        }
+        guard let newest = covering.max(by: { ($0.time, $0.depth) < ($1.time, $1.depth) }) else {
+            return nil
+        }
+        return (newest.time, newest.depth.name)
+    }
+}
+
+extension CheckRecord.Depth {
+    var name: String {
+        switch self {
+        case .structure: "structure"
+        case .keyless: "keyless"
+        case .sample: "sample"
+        case .data: "data"
+        }
+    }
+}

@@ -1,0 +1,77 @@
+public import LifeboatCore
+import LifeboatFormat
+import LifeboatStore
+import LifeboatSystem
+
+/// An index made of the packs alone, for when the stored one is lost or damaged.
+public struct IndexScan: Sendable {
+    public let index: Index
+    public let packs: UInt64
+    public let entries: UInt64
+    /// Packs that could not be read.
+    public let problems: [LifeboatError]
+
+    /// Reads the directory of every pack that the store lists or `log` names.
+    ///
+    /// The runs are local files that live as long as the result's index does.
+    public static func run(
+        _ repository: Repository, log: LogView, events: any EventSink, cancellation: Cancellation
+    ) throws(LifeboatError) -> IndexScan {
+        let session = SessionIndex(repository.directories)
+        let damaged = try Index.damagedPacks(repository)
+        let scanned = try scan(
+            repository, log: log, into: session, damaged: damaged, events: events,
+            cancellation: cancellation)
+        let runs = try session.finish()
+        session.leaveFilesOpen()
+        return IndexScan(
+            index: Index(runs: runs, damaged: damaged), packs: scanned.packs,
+            entries: scanned.entries, problems: scanned.problems)
+    }
+
+    static func scan(
+        _ repository: Repository, log: LogView, into session: SessionIndex,
+        damaged: Set<Digest>, events: any EventSink, cancellation: Cancellation
+    ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, problems: [LifeboatError]) {
+        let domain = try repository.requireDomain()
+        var names = log.packs
+        try repository.store.list(ObjectNames.packsPrefix) { name, _ throws(LifeboatError) in
+            if let digest = ObjectNames.digest(name) { names.insert(digest) }
+        }
+        var packs: UInt64 = 0
+        var entries: UInt64 = 0
+        var problems: [LifeboatError] = []
+        events.tell(.started(stage: "reading pack directories", total: nil))
+        for name in names.sorted() where !damaged.contains(name) {
+            try cancellation.check()
+            do throws(LifeboatError) {
+                let pack = try OpenPack(
+                    name, store: repository.store, domain: domain, recovery: nil)
+                try session.add(name, pack.directory)
+                packs += 1
+                entries += UInt64(pack.directory.slots.count)
+                events.tell(
+                    .progress(stage: "reading pack directories", done: packs, total: nil))
+            } catch {
+                guard error.code == .damaged else { throw error }
+                problems.append(error)
+            }
+        }
+        events.tell(.finished(stage: "reading pack directories"))
+        return (packs, entries, problems)
+    }
+}
+
+extension WriteSession {
+    /// Indexes every pack anew from its directory, and replaces the whole stored index.
+    public func rebuildIndex(
+        log: LogView, events: any EventSink, cancellation: Cancellation
+    ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, runs: Int, problems: [LifeboatError])
+    {
+        let scanned = try IndexScan.scan(
+            repository, log: log, into: stored, damaged: index.damaged, events: events,
+            cancellation: cancellation)
+        let runs = try commitIndex(replacing: log.liveRuns)
+        return (scanned.packs, scanned.entries, runs, scanned.problems)
+    }
+}

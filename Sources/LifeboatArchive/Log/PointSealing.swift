@@ -1,0 +1,69 @@
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+
+/// Seals point bodies and opens them again. Source: formats/point.md.
+enum PointSealing {
+    static let label = "lifeboat point body"
+    static let saltByteCount = 32
+
+    private static func associatedData(
+        _ prefix: [UInt8], _ domain: DomainKeys, _ incarnation: Identifier, _ sequence: UInt64
+    ) -> [UInt8] {
+        var bytes = prefix + domain.repository.bytes + incarnation.bytes
+        LittleEndian.append(sequence, to: &bytes)
+        return bytes
+    }
+
+    static func seal(
+        _ body: PointBody, domain: DomainKeys, incarnation: Identifier, sequence: UInt64
+    ) -> [UInt8] {
+        let content = body.payload.encoded()
+        var plain: [UInt8] = []
+        LittleEndian.append(UInt32(content.count), to: &plain)
+        plain += content
+        let prefix = ObjectKind.pointBody.prefix()
+        let around = prefix.count + saltByteCount + FrameCipher.tagByteCount
+        let total = SizeClass.padded(around + plain.count)
+        plain += [UInt8](repeating: 0, count: total - around - plain.count)
+        let salt = randomBytes(saltByteCount)
+        let sealed = domain.cipher(label, salt: salt).seal(
+            counter: 0, associatedData: associatedData(prefix, domain, incarnation, sequence),
+            plain: plain)
+        return prefix + salt + sealed
+    }
+
+    static func open(
+        _ bytes: [UInt8], domain: DomainKeys, incarnation: Identifier, sequence: UInt64,
+        subject: String
+    ) throws(LifeboatError) -> PointBody {
+        try ObjectKind.pointBody.check(bytes, subject: subject)
+        guard bytes.count >= 40 + FrameCipher.tagByteCount else {
+            throw LifeboatError(.damaged, "the point's body ends early", subject: subject)
+        }
+        let prefix = Array(bytes[0..<8])
+        let plain: [UInt8]
+        do throws(LifeboatError) {
+            plain = try domain.cipher(label, salt: Array(bytes[8..<40])).open(
+                counter: 0, associatedData: associatedData(prefix, domain, incarnation, sequence),
+                sealed: Array(bytes[40...]))
+        } catch {
+            throw LifeboatError(
+                .damaged, "the point's body does not authenticate", subject: subject)
+        }
+        guard plain.count >= 4 else {
+            throw LifeboatError(.damaged, "the point's body ends early", subject: subject)
+        }
+        let length = Int(LittleEndian.load(UInt32.self, from: plain, at: 0))
+        guard length <= plain.count - 4, plain[(4 + length)...].allSatisfy({ $0 == 0 }) else {
+            throw LifeboatError(
+                .damaged, "the point's body has an impossible length", subject: subject)
+        }
+        do throws(LifeboatError) {
+            return try PointBody(
+                payload: try CBOR.decode(Array(plain[4..<4 + length])), subject: subject)
+        } catch {
+            throw error.about(subject)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import LifeboatCodec
+public import LifeboatCore
+public import LifeboatFormat
+import LifeboatStore
+import LifeboatSystem
+
+extension WriteSession {
+    /// Makes a point of what was stored: index runs first, then the body, then, with one write,
+    /// the log entry that makes it visible.
+    ///
+    /// - Throws: `.refused` when somebody else wrote with this writer's identity meanwhile and
+    ///   goes on doing so; whatever was stored stays and is taken over by the next session.
+    public func commit(_ body: PointBody) throws(LifeboatError) -> Point {
+        let appended = try commitEntry(body, replacing: [])
+        return Point(id: appended.id, entry: appended.entry, body: body)
+    }
+
+    /// Replaces all `runs` by what this session indexed. For rebuilding an index.
+    public func commitIndex(replacing runs: Set<Digest>) throws(LifeboatError) -> Int {
+        try commitEntry(nil, replacing: runs).entry.runs.count
+    }
+
+    private func commitEntry(
+        _ body: PointBody?, replacing old: Set<Digest>
+    ) throws(LifeboatError) -> VerifiedEntry {
+        try flush()
+        let (added, replaced) = try storeRuns()
+        let appended = try LogAppender(repository: repository, domain: domain, writer: writer)
+            .append(
+                body, packs: stored.packs, runs: added,
+                replacedRuns: (Set(replaced).union(old)).subtracting(added).sorted())
+        metadataBytes += UInt64(appended.byteCount)
+        // The entry stands; what is left over of journals does no harm.
+        try? journal.remove()
+        for old in adopted { try? old.remove() }
+        return appended.entry
+    }
+
+    /// Drops a session whose packs nobody needs: a dry run, or one that stored nothing.
+    public func discard() {
+        if stored.packs.isEmpty { try? journal.remove() }
+    }
+
+    /// Stores this session's entries, merged with older runs where too many lie over each other.
+    private func storeRuns() throws(LifeboatError) -> (added: [Digest], replaced: [Digest]) {
+        var fresh: [IndexRun] = []
+        var added: [Digest] = []
+        try IndexMerge.merge(try stored.finish(), level: 0) { plain throws(LifeboatError) in
+            let run = try storeRun(plain)
+            fresh.append(run)
+            added.append(run.name)
+        }
+        var all = index.runs + fresh
+        var replaced: [Digest] = []
+        while true {
+            let due = IndexMerge.due(all)
+            guard !due.isEmpty else { break }
+            var merged: [IndexRun] = []
+            try IndexMerge.merge(due, level: due[0].shape.level + 1) {
+                plain throws(LifeboatError) in
+                merged.append(try storeRun(plain))
+            }
+            let gone = Set(due.map(\.name))
+            all = all.filter { !gone.contains($0.name) } + merged
+            added = added.filter { !gone.contains($0) } + merged.map(\.name)
+            replaced += due.map(\.name).filter { name in index.runs.contains { $0.name == name } }
+        }
+        return (added, replaced)
+    }
+
+    private func storeRun(_ plain: [UInt8]) throws(LifeboatError) -> IndexRun {
+        let object = IndexRunObject.seal(plain, domain: domain, writer: writer)
+        let name = SHA256Hash.digest(object)
+        try repository.store.put(ObjectNames.indexRun(name), bytes: object)
+        metadataBytes += UInt64(object.count)
+        let path = repository.directories.indexCache + "/" + name.hex
+        try Files.writeAtomically(path, plain)
+        return try IndexRun(name, path: path)
+    }
+}

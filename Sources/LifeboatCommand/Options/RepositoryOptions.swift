@@ -1,0 +1,42 @@
+import ArgumentParser
+import LifeboatCore
+
+/// Which repository, and where this host remembers things about it.
+struct RepositoryOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("r"), .customLong("repo")],
+        help: ArgumentHelp("The repository: a directory. Or LIFEBOAT_REPO.", valueName: "repo"),
+        completion: .directory)
+    var repository: String?
+
+    @Option(
+        name: .customLong("state-dir"),
+        help: ArgumentHelp(
+            """
+            Where this host remembers what it stored, to be kept. Or LIFEBOAT_STATE_DIR; else \
+            $XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat, for root /var/lib/lifeboat.
+            """, valueName: "dir"), completion: .directory)
+    var stateDirectory: String?
+
+    @OptionGroup var cache: CacheOptions
+
+    /// The repository's place, from the option or the environment.
+    func location(_ environment: Environment) throws(LifeboatError) -> String {
+        if let repository, !repository.isEmpty { return repository }
+        if let value = environment["LIFEBOAT_REPO"] { return value }
+        throw LifeboatError(
+            .usage, "no repository given", advice: "give --repo REPO or set LIFEBOAT_REPO")
+    }
+}
+
+/// Where this host caches what it can fetch again.
+struct CacheOptions: ParsableArguments {
+    @Option(
+        name: .customLong("cache-dir"),
+        help: ArgumentHelp(
+            """
+            Where this host caches what it can fetch again. Or LIFEBOAT_CACHE_DIR; else \
+            $XDG_CACHE_HOME/lifeboat or ~/.cache/lifeboat, for root /var/cache/lifeboat.
+            """, valueName: "dir"), completion: .directory)
+    var directory: String?
+}

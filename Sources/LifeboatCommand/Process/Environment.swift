@@ -1,0 +1,68 @@
+import Foundation
+import LifeboatCore
+
+/// The environment variables and the user, as a value that tests can make up.
+struct Environment: Sendable {
+    var variables: [String: String]
+    var isRoot: Bool
+
+    /// This process's own.
+    static var current: Environment {
+        Environment(variables: ProcessInfo.processInfo.environment, isRoot: geteuid() == 0)
+    }
+
+    /// The value of a variable; `nil` when unset or empty.
+    subscript(_ name: String) -> String? {
+        guard let value = variables[name], !value.isEmpty else { return nil }
+        return value
+    }
+
+    /// Where heads, session journals and fingerprints are kept.
+    func stateDirectory(option: String?) throws(LifeboatError) -> String {
+        try directory(
+            option: option, variable: "LIFEBOAT_STATE_DIR", root: "/var/lib/lifeboat",
+            base: "XDG_STATE_HOME", home: ".local/state", flag: "--state-dir")
+    }
+
+    /// Where index runs and log entries are kept.
+    func cacheDirectory(option: String?) throws(LifeboatError) -> String {
+        try directory(
+            option: option, variable: "LIFEBOAT_CACHE_DIR", root: "/var/cache/lifeboat",
+            base: "XDG_CACHE_HOME", home: ".cache", flag: "--cache-dir")
+    }
+
+    private func directory(
+        option: String?, variable: String, root: String, base: String, home: String, flag: String
+    ) throws(LifeboatError) -> String {
+        if let option, !option.isEmpty { return option }
+        if let value = self[variable] { return value }
+        if isRoot { return root }
+        // The XDG specification says that relative paths are invalid and to be ignored.
+        if let value = self[base], value.hasPrefix("/") { return value + "/lifeboat" }
+        if let value = self["HOME"], value.hasPrefix("/") { return "\(value)/\(home)/lifeboat" }
+        throw LifeboatError(
+            .usage, "no place to remember things: HOME is not set",
+            advice: "give \(flag) or \(variable)")
+    }
+}
+
+/// The environment variables that Lifeboat reads, for help and manual.
+enum EnvironmentVariable: String, CaseIterable {
+    case repository = "LIFEBOAT_REPO"
+    case passwordFile = "LIFEBOAT_PASSWORD_FILE"
+    case keyFile = "LIFEBOAT_KEY_FILE"
+    case stateDirectory = "LIFEBOAT_STATE_DIR"
+    case cacheDirectory = "LIFEBOAT_CACHE_DIR"
+    case allowCore = "LIFEBOAT_ALLOW_CORE"
+
+    var meaning: String {
+        switch self {
+        case .repository: "the repository, where --repo is not given"
+        case .passwordFile: "a file whose first line is the password, where no secret is given"
+        case .keyFile: "a key file, where neither a secret nor a password file is given"
+        case .stateDirectory: "where this host remembers heads and unfinished work"
+        case .cacheDirectory: "where this host caches what it can fetch again"
+        case .allowCore: "set to 1, lets a crash leave a core file, which may hold secrets"
+        }
+    }
+}

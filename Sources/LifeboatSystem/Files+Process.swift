@@ -1,0 +1,27 @@
+internal import Glibc
+
+extension Files {
+    /// The value of an environment variable.
+    public static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// The name of this host; `localhost` where it has none.
+    public static var hostName: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
+        let text = bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        let name = String(decoding: text, as: UTF8.self)
+        return name.isEmpty ? "localhost" : name
+    }
+
+    /// The user's home directory, from `HOME` or the password file.
+    public static var homeDirectory: String {
+        if let home = environment("HOME"), home.hasPrefix("/") { return home }
+        guard let entry = getpwuid(getuid()), let home = entry.pointee.pw_dir else { return "/" }
+        return String(cString: home)
+    }
+
+    /// The directory that relative names start from.
+    public static var currentDirectory: String { realPath(".") ?? "/" }
+}

@@ -1,0 +1,74 @@
+import LifeboatCodec
+import LifeboatCore
+import Testing
+
+@Suite struct SHA256Tests {
+    /// FIPS 180-4 examples.
+    static let vectors = [
+        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+    ]
+
+    @Test(arguments: vectors)
+    func `hashes as the standard has it`(text: String, digest: String) {
+        #expect(SHA256Hash.digest(Array(text.utf8)).hex == digest)
+    }
+
+    @Test(arguments: vectors)
+    func `hashes in pieces, and begins anew`(text: String, digest: String) {
+        let stream = SHA256Stream()
+        for _ in 0..<2 {
+            for byte in text.utf8 { withUnsafeBytes(of: byte) { stream.update($0) } }
+            #expect(stream.finish().hex == digest)
+        }
+    }
+}
+
+@Suite struct KeyedHasherTests {
+    /// RFC 4231, cases 1 to 4, 6 and 7.
+    static let vectors: [(key: [UInt8], text: [UInt8], digest: String)] = [
+        (
+            Array(repeating: 0x0b, count: 20), Array("Hi There".utf8),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        ),
+        (
+            Array("Jefe".utf8), Array("what do ya want for nothing?".utf8),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        ),
+        (
+            Array(repeating: 0xaa, count: 20), Array(repeating: 0xdd, count: 50),
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"
+        ),
+        (
+            Array(1...25), Array(repeating: 0xcd, count: 50),
+            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"
+        ),
+        (
+            Array(repeating: 0xaa, count: 131),
+            Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        ),
+        (
+            Array(repeating: 0xaa, count: 131),
+            Array(
+                """
+                This is a test using a larger than block-size key and a larger than block-size \
+                data. The key needs to be hashed before being used by the HMAC algorithm.
+                """.utf8),
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"
+        ),
+    ]
+
+    @Test(arguments: vectors.indices)
+    func `hashes as RFC 4231 has it, time after time`(index: Int) {
+        let vector = Self.vectors[index]
+        let hasher = KeyedHasher(key: SecretBytes(vector.key))
+        for _ in 0..<3 {
+            #expect(vector.text.withUnsafeBytes { hasher.digest($0) }.hex == vector.digest)
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+@testable import Lifeboat
+import LifeboatCore
+import Testing
+
+@testable import LifeboatCommand
+
+@Suite struct ReportTests {
+    private let point = "4f1c2a9b0d3e5566000000000000000100000000000000020000000000000003"
+    private let parent = "9a00000000000000000000000000000000000000000000000000000000000001"
+
+    @Test func `backup as json`() {
+        #expect(
+            Report(Samples.backup(), isDryRun: false).json.text
+                == #"{"point":"\#(point)","machine":"web","#
+                + #""consistency":"crash","parent":"\#(parent)","#
+                + #""volumes":[{"name":"root","size":1073741824,"bytes_read":536870912,"#
+                + #""bytes_new":1048576,"bytes_stored":524288,"bytes_zero":268435456,"#
+                + #""bytes_unchanged":134217728,"bytes_audited":0,"method":"full","#
+                + #""consistency":"crash","warnings":[]}],"bytes_metadata":4096,"#
+                + #""duration_seconds":2.5,"warnings":[],"dry_run":false}"#)
+    }
+
+    @Test func `backup as text`() {
+        #expect(
+            Report(Samples.backup(), isDryRun: false).lines == [
+                "point 4f1c2a9b0d3e  machine web  consistency crash  parent 9a0000000000",
+                "volume      size     read       new   stored     zero  unchanged  method",
+                "root    1.00 GiB  512 MiB  1.00 MiB  512 KiB  256 MiB    128 MiB  full",
+                "metadata 4.00 KiB, took 2.50 s, 410 MiB/s of volume",
+            ])
+    }
+
+    @Test(
+        arguments: [
+            ([], LifeboatCommand.ExitStatus.success),
+            (["in use by somebody: consistency none"], .success),
+            (["the hint was wrong at 4096: everything was read"], .partlyDone),
+        ] as [([String], LifeboatCommand.ExitStatus)])
+    func `warnings that matter show in the exit code`(
+        warnings: [String], status: LifeboatCommand.ExitStatus
+    ) {
+        #expect(Report(Samples.backup(warnings: warnings), isDryRun: false).status == status)
+    }
+
+    @Test func `points as json and text`() {
+        let report = Report(points: [Samples.summary])
+        let id = String(repeating: "ab", count: 16)
+        #expect(
+            report.json.text
+                == #"{"points":[{"id":"\#(point)","machine":"web","host":"host1","#
+                + #""time":"2026-01-02T03:04:05.678Z","time_ms":1767323045678,"#
+                + #""begun":"2026-01-02T03:04:03.178Z","begun_ms":1767323043178,"#
+                + #""consistency":"crash","parent":null,"volumes":[{"name":"root","#
+                + #""size":1073741824,"consistency":"crash","method":"full","#
+                + #""bytes_read":536870912,"bytes_new":1048576,"bytes_stored":524288,"#
+                + #""bytes_zero":268435456,"bytes_unchanged":0,"root":"\#(parent)","#
+                + #""warnings":[]}],"#
+                + #""tags":{"a":"1","b":"2"},"verified":{"time":"2026-01-02T03:04:05.678Z","#
+                + #""time_ms":1767323045678,"depth":"data"},"program":"lifeboat 0.1.0","#
+                + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7}]}"#)
+        #expect(
+            report.lines.last
+                == "4f1c2a9b0d3e  2026-01-02 03:04:05Z  web      crash              1  1.00 GiB"
+                + "  1.00 MiB  512 KiB  2026-01-02 data")
+        #expect(Report(points: []).lines == ["no points"])
+        #expect(Report(points: []).json.text == #"{"points":[]}"#)
+    }
+
+    @Test func `restore as json`() {
+        let volume = VolumeRestoreResult(
+            name: "root", target: "/out", size: 10, bytesWritten: 4, bytesFetched: 3,
+            bytesMatching: 5, bytesVerified: 10, writeSeconds: 0.25, verifySeconds: 1,
+            bytesResumed: 1)
+        let result = RestoreResult(point: Samples.point, volumes: [volume], durationSeconds: 1.5)
+        #expect(
+            Report(result).json.text
+                == #"{"point":"\#(point)","volumes":[{"name":"root","target":"/out","size":10,"#
+                + #""bytes_written":4,"bytes_fetched":3,"bytes_matching":5,"bytes_verified":10,"#
+                + #""bytes_resumed":1,"write_seconds":0.25,"verify_seconds":1.0}],"#
+                + #""duration_seconds":1.5}"#)
+    }
+
+    @Test func `problems make a verification damaged`() {
+        let problem = VerificationProblem(
+            object: "packs/ab", message: "frame 3 does not open", affected: ["point 4f1c, root"],
+            isSetAside: true)
+        var result = VerificationResult(
+            depth: "data", points: 2, packs: 3, bytesRead: 4096, chunksChecked: 5,
+            problems: [], isRecorded: true, durationSeconds: 0.5, notes: ["no recovery key"])
+        #expect(Report(result).status == .success)
+        #expect(
+            Report(result).lines.last
+                == "sound: 2 points, 3 packs, 5 chunks, 4.00 KiB read in 0.50 s (data)")
+        result.problems = [problem]
+        #expect(Report(result).status == .damaged)
+        #expect(
+            Report(result).json.text
+                == #"{"depth":"data","sound":false,"points":2,"packs":3,"bytes_read":4096,"#
+                + #""chunks_checked":5,"problems":[{"object":"packs/ab","#
+                + #""message":"frame 3 does not open","affected":["point 4f1c, root"],"#
+                + #""set_aside":true}],"recorded":true,"notes":["no recovery key"],"#
+                + #""duration_seconds":0.5}"#)
+    }
+
+    @Test func `differences tell offsets and what was cut off`() {
+        let volume = VolumeDifference(
+            name: "root", oldSize: 100, newSize: 100, bytesChanged: 30,
+            extents: [Extent(offset: 0, length: 10)], extentCount: 2, isCutOff: true)
+        let report = Report(differences: [volume])
+        #expect(
+            report.lines == [
+                "volume root: 30 B changed in 2 extents", "  offset  length",
+                "       0      10", "  and 1 more: see --extents",
+            ])
+        #expect(
+            report.json.text
+                == #"{"volumes":[{"name":"root","old_size":100,"new_size":100,"bytes_changed":30,"#
+                + #""extent_count":2,"extents":[{"offset":0,"length":10}],"cut_off":true}]}"#)
+    }
+
+    @Test func `benchmark as json`() {
+        let result = BenchmarkResult(
+            source: "a.img", bytes: 1024, threads: 2,
+            rows: [BenchmarkRow(work: "compress", oneThread: 1e9, allThreads: 2e9, ratio: 0.5)],
+            combinedThroughput: 1.5e9)
+        #expect(
+            Report(result).json.text
+                == #"{"source":"a.img","bytes":1024,"threads":2,"rows":[{"work":"compress","#
+                + #""one_thread":1000000000.0,"all_threads":2000000000.0,"ratio":0.5}],"#
+                + #""combined_throughput":1500000000.0}"#)
+    }
+
+    @Test func `init tells no secret and what to do`() {
+        let report = Report(Samples.initialisation, page: "k.html")
+        let text = report.lines.joined(separator: "\n") + report.json.text
+        #expect(!text.contains("a0") && !text.contains("0A1B"))
+        #expect(text.contains("k.html") && report.status == .success)
+        #expect(Report(Samples.initialisation, page: nil).status == .partlyDone)
+    }
+
+    @Test func `every json text is valid`() throws {
+        let odd: JSONValue = ["a\"\n\u{1}\u{7F}\u{2028}é": .number(.infinity), "b": [1e-7, 3]]
+        for text in [odd.text, Report(point: Samples.summary).json.text] {
+            #expect(!text.contains("\n"))
+            #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(text.utf8)) }
+        }
+    }
+}
+
+extension JSONValue: ExpressibleByArrayLiteral {
+    public init(arrayLiteral elements: Double...) { self = .array(elements.map(JSONValue.number)) }
+}
