@@ -47,7 +47,8 @@ public struct ChangedExtentsText: Hashable, Sendable {
             guard let line = lines.next() else {
                 throw LifeboatError(
                     .refused, "\(subject) ends at line \(number), before its end line",
-                    subject: subject, advice: "the tool that wrote it was interrupted; run it again")
+                    subject: subject, advice: "the tool that wrote it was interrupted; run it again"
+                )
             }
             return line
         }

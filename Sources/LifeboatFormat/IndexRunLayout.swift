@@ -20,7 +20,9 @@ public struct IndexEntry: Hashable, Sendable {
     }
 }
 
-/// The parts of an index run. Source: formats/index.md.
+/// The parts of an index run.
+///
+/// Source: formats/index.md.
 ///
 /// A run is a clear header, sealed blocks of 64 KiB, and a signature. Put together, the plain
 /// blocks are: table header (32 bytes), packs (32 each), fan-out (8 each), entries (40 each) in

@@ -1,5 +1,6 @@
 import LifeboatCore
 import LifeboatFormat
+import LifeboatTesting
 import Testing
 
 @Suite struct CBORTests {

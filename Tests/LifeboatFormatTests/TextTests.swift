@@ -11,8 +11,10 @@ import Testing
         #expect(code.allSatisfy { "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:".contains($0) })
         #expect(try RecoveryKeyText.parse(code) == key)
         #expect(try RecoveryKeyText.parse("\n" + code + "\n") == key)
-        #expect(try RecoveryKeyText.parse(code.lowercased().replacing(
-            "lifeboat-recovery-key-0:", with: "LIFEBOAT-RECOVERY-KEY-0:")) == key)
+        #expect(
+            try RecoveryKeyText.parse(
+                code.lowercased().replacing(
+                    "lifeboat-recovery-key-0:", with: "LIFEBOAT-RECOVERY-KEY-0:")) == key)
     }
 
     @Test func `takes comments, blanks and other line ends`() throws {
