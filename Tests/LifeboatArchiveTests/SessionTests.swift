@@ -216,7 +216,8 @@ private struct Volume {
     }
 
     @Test func `a journal cut off in a name is read up to there`() throws {
-        let directories = try TestRepository().open().directories
+        let test = try TestRepository()
+        let directories = try test.open().directories
         let name = Digest(1, 2, 3, 4)
         try Files.writeAtomically(
             directories.sessions + "/x.journal", name.bytes + [UInt8](repeating: 1, count: 31))
