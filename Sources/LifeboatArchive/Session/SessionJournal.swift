@@ -13,8 +13,11 @@ final class SessionJournal: @unchecked Sendable {
     /// Begins a new journal.
     init(_ directories: LocalDirectories) throws(LifeboatError) {
         path = directories.sessions + "/" + Identifier.random().hex + ".journal"
-        file = try File(path: path, access: .createNew)
+        // It gets its name when it is locked, so that no other session takes it for abandoned.
+        let new = path + ".new"
+        file = try File(path: new, access: .createNew)
         _ = try file.lock(exclusive: true, wait: true)
+        try Files.rename(from: new, to: path)
     }
 
     private init(file: File, path: String) {
@@ -32,7 +35,14 @@ final class SessionJournal: @unchecked Sendable {
             guard let file = try? File(path: path, access: .readWrite),
                 try file.lock(exclusive: true, wait: false)
             else { continue }
-            let bytes = try Files.readWhole(path, limit: 64 << 20)
+            let bytes: [UInt8]
+            do throws(LifeboatError) {
+                bytes = try Files.readWhole(path, limit: 64 << 20)
+            } catch {
+                // Its session ended well, and removed it, just before the lock was had.
+                guard error.code == .missing else { throw error }
+                continue
+            }
             let packs = bytes.withUnsafeBytes { raw in
                 // A name that was cut off by a crash is dropped.
                 (0..<raw.count / 32).map { Digest(loading: raw, at: 32 * $0) }
