@@ -48,7 +48,7 @@ def litter(lab):
     return found
 
 
-def age(lab, seconds=3600):
+def age(lab, seconds=7200):
     """Makes temporaries old enough to be known as orphans."""
     then = time.time() - seconds
     for path in litter(lab):

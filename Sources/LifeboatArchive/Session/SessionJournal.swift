@@ -13,8 +13,11 @@ final class SessionJournal: @unchecked Sendable {
     /// Begins a new journal.
     init(_ directories: LocalDirectories) throws(LifeboatError) {
         path = directories.sessions + "/" + Identifier.random().hex + ".journal"
-        file = try File(path: path, access: .createNew)
+        // It is locked before it bears its name, so that no other session takes it for abandoned.
+        let new = path + LocalDirectories.unfinishedMark
+        file = try File(path: new, access: .createNew)
         _ = try file.lock(exclusive: true, wait: true)
+        try Files.rename(from: new, to: path)
     }
 
     private init(file: File, path: String) {
