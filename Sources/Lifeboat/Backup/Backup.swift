@@ -22,6 +22,7 @@ extension Operations {
         warn(log.problems + catalog.problems)
         let index = try openIndex(repository, log: log)
         if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        repository.directories.cleanLeftovers()
         let session = try WriteSession(
             repository, index: index, packBuffers: 3, isDryRun: options.isDryRun)
         defer { session.end() }

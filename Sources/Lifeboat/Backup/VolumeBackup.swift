@@ -79,9 +79,14 @@ struct VolumeBackup {
         let hint = try Hint(
             path: path, volume: source.name, size: volume.size, parent: parent,
             chunkSize: chunkSize)
-        let audit = try hint.audit(
-            volume, parentRoot: parentRoot, nodes: nodes, options: options,
-            hasher: try repository.requireDomain().chunkHasher())
+        let audit: (bytes: UInt64, mismatch: UInt64?)
+        do throws(LifeboatError) {
+            audit = try hint.audit(
+                volume, parentRoot: parentRoot, nodes: nodes, options: options,
+                hasher: try repository.requireDomain().chunkHasher())
+        } catch {
+            return try scanWhole(volume, instead: error, audited: 0)
+        }
         if let mismatch = audit.mismatch {
             let text =
                 "the changed extents do not name a change at byte \(mismatch); "
@@ -91,11 +96,17 @@ struct VolumeBackup {
         do throws(LifeboatError) {
             return try scanHinted(volume, hint, audited: audit.bytes)
         } catch {
-            // Without the parent's whole map, what is unchanged cannot be taken from it.
-            guard error.code == .damaged else { throw error }
-            let text = "\(error.description); everything was read instead"
-            return try scanWhole(volume, warnings: [text], audited: audit.bytes)
+            return try scanWhole(volume, instead: error, audited: audit.bytes)
         }
+    }
+
+    /// Without the parent's whole map, what is unchanged cannot be taken from it.
+    private func scanWhole(
+        _ volume: FileVolume, instead error: LifeboatError, audited: UInt64
+    ) throws(LifeboatError) -> Outcome {
+        guard error.code == .damaged else { throw error }
+        let text = "\(error.description); everything was read instead"
+        return try scanWhole(volume, warnings: [text], audited: audited)
     }
 
     // MARK: the three ways

@@ -58,17 +58,51 @@ extension Repository {
 
     /// Opens a record; `nil` when nobody of this repository signed it.
     func checkRecord(_ bytes: [UInt8], subject: String) -> CheckRecord? {
-        guard
-            let envelope = try? Envelope(
-                .checkRecord, decoding: bytes, isSigned: true, subject: subject),
-            let record = try? CheckRecord(payload: envelope.payload, subject: subject),
-            record.repository == id
-        else { return nil }
+        try? openCheckRecord(bytes, subject: subject)
+    }
+
+    private func openCheckRecord(
+        _ bytes: [UInt8], subject: String
+    ) throws(LifeboatError) -> CheckRecord {
+        let envelope = try Envelope(
+            .checkRecord, decoding: bytes, isSigned: true, subject: subject)
+        let record = try CheckRecord(payload: envelope.payload, subject: subject)
         let key =
             record.signer == id ? configuration.rootKey : roster.member(record.signer)?.publicKey
-        guard let key,
+        guard record.repository == id, let key,
             Signature.isValid(envelope.signature, of: envelope.signedBytes, by: key)
-        else { return nil }
+        else {
+            throw LifeboatError(
+                .damaged, "the record of a verification is not signed by one of this repository",
+                subject: subject)
+        }
         return record
+    }
+
+    /// Looks for damage in what a restore does not need: records of verifications and key slots.
+    ///
+    /// The sealed part of a key slot can be checked only by who has what opens it.
+    public func checkSmallObjects() throws(LifeboatError) -> [LifeboatError] {
+        var problems: [LifeboatError] = []
+        var names: [ObjectName] = []
+        try store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
+            names.append(name)
+        }
+        for name in names {
+            do throws(LifeboatError) {
+                let bytes = try store.get(name, limit: 16 << 20)
+                _ = try openCheckRecord(bytes, subject: name.path)
+            } catch {
+                guard error.code == .damaged || error.code == .unsupported else { throw error }
+                problems.append(
+                    LifeboatError(
+                        error.code, error.message, subject: name.path,
+                        advice: "it only tells of an earlier verification; remove it"))
+            }
+        }
+        for slot in try Self.keySlots(store) {
+            if case .failure(let error) = slot { problems.append(error) }
+        }
+        return problems
     }
 }
