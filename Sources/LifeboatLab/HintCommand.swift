@@ -50,11 +50,8 @@ struct HintCommand: ParsableCommand {
 
     func run() throws {
         try workshop.withWorkshop { workshop in
-            var recipe = VolumeRecipe()
-            recipe.size = size
-            recipe.fill = fill
-            recipe.seed = seed
-            recipe.distinct = distinct
+            var recipe = VolumeRecipe(
+                size: size.bytes, fill: fill, seed: seed, distinct: distinct)
             let first = try workshop.run(.backup, recipe)
             var base = first.point ?? ""
             var reports: [PhaseReport] = []

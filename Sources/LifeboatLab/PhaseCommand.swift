@@ -36,7 +36,8 @@ struct PhaseCommand: ParsableCommand {
     @Option var folder: String
     @Option var machine = "machine"
     @Option var hint: String?
-    @OptionGroup var recipe: VolumeRecipe
+    /// A `VolumeRecipe` as JSON.
+    @Option var recipe: String?
 
     func run() throws {
         let start = Clock.monotonicSeconds()
@@ -54,6 +55,8 @@ struct PhaseCommand: ParsableCommand {
                 chunkSize: SyntheticVolume.chunkByteCount,
                 recoveryKeyFile: folder + "/recovery.key", keyLabel: "laboratory")
         case .backup:
+            let recipe = try JSONDecoder().decode(
+                VolumeRecipe.self, from: Data((recipe ?? "").utf8))
             var options = BackupOptions(
                 machine: machine,
                 sources: [.init(name: "disk", reader: SyntheticVolume(recipe))])

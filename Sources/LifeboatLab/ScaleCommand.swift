@@ -99,10 +99,8 @@ struct ScaleCommand: ParsableCommand {
     }
 
     private func grow(_ workshop: Workshop, to number: Int) throws -> Step {
-        var recipe = VolumeRecipe()
-        recipe.size = step
-        recipe.seed = seed &* 1_000_003 &+ UInt64(number)
-        recipe.ratio = ratio
+        var recipe = VolumeRecipe(
+            size: step.bytes, seed: seed &* 1_000_003 &+ UInt64(number), ratio: ratio)
         let machine = "machine-\(number)"
         let first = try workshop.run(.backup, recipe, machine: machine)
         recipe.generation = 1

@@ -3,36 +3,20 @@ import LifeboatCore
 import LifeboatVolume
 
 /// What a synthetic volume is made from; equal recipes make equal volumes.
-struct VolumeRecipe: ParsableArguments {
-    @Option(help: "Bytes of the volume.")
-    var size = ByteCount(1 << 30)
-
-    @Option(help: "Percent of the volume that holds data; the rest are holes.")
+struct VolumeRecipe: Codable {
+    /// Bytes of the volume.
+    var size: UInt64
+    /// Percent of the volume that holds data; the rest are holes.
     var fill: UInt64 = 100
-
-    @Option(help: "What the content is made from.")
-    var seed: UInt64 = 1
-
-    @Option(help: "How far a chunk can be compressed.")
+    var seed: UInt64
+    /// How far a chunk can be compressed.
     var ratio = 100
-
-    @Option(help: "Different chunks in all; 0 for as many as there are.")
+    /// Different chunks in all; 0 for as many as there are.
     var distinct: UInt64 = 0
-
-    @Option(help: "Chunks that differ from the volume of generation 0.")
+    /// How many chunks differ from the volume of generation 0.
     var changed = 0
-
-    @Option(help: "Which chunks those are, and what they hold.")
+    /// Which chunks those are, and what they hold.
     var generation: UInt64 = 0
-
-    /// The options that make this recipe.
-    var arguments: [String] {
-        [
-            "--size", String(size.bytes), "--fill", String(fill), "--seed", String(seed),
-            "--ratio", String(ratio), "--distinct", String(distinct), "--changed", String(changed),
-            "--generation", String(generation),
-        ]
-    }
 
     /// Whether the region of `SyntheticVolume.regionByteCount` bytes with this number has data.
     func hasData(region: UInt64) -> Bool { mixed(seed, region) % 100 < fill }
@@ -42,7 +26,7 @@ struct VolumeRecipe: ParsableArguments {
     /// Those of a smaller number of changes are among those of a larger one.
     var changedChunks: [UInt64] {
         guard changed > 0, fill > 0 else { return [] }
-        let count = size.bytes / UInt64(SyntheticVolume.chunkByteCount)
+        let count = size / UInt64(SyntheticVolume.chunkByteCount)
         var chunks: Set<UInt64> = []
         var draw: UInt64 = 0
         // Small volumes may not have so many: then it is as many as were met.
@@ -84,7 +68,7 @@ final class SyntheticVolume: VolumeReader {
 
     init(_ recipe: VolumeRecipe) {
         self.recipe = recipe
-        size = recipe.size.bytes
+        size = recipe.size
         changed = recipe.changedChunks
         let words = Self.chunkByteCount / max(1, recipe.ratio) / 8
         randomWords = max(1, words / Self.pieceCount)

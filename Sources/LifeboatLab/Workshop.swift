@@ -37,7 +37,9 @@ struct Workshop {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments =
             ["phase", kind.rawValue, "--folder", folder, "--machine", machine]
-            + (recipe?.arguments ?? []) + (hint.map { ["--hint", $0] } ?? [])
+            + (try recipe.map {
+                ["--recipe", String(decoding: try JSONEncoder().encode($0), as: UTF8.self)]
+            } ?? []) + (hint.map { ["--hint", $0] } ?? [])
         let output = Pipe()
         process.standardOutput = output
         try process.run()
