@@ -31,8 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-ZERO, FAN_OUT, BLOCK = bytes(32), 32, 65536
-OBJECT_LIMIT, FRAME_LIMIT = 64 << 20, 4 << 20
+ZERO, FAN_OUT, BLOCK, OBJECT_LIMIT, FRAME_LIMIT = bytes(32), 32, 65536, 64 << 20, 4 << 20
 
 class Fault(Exception):
     """What is wrong, with which object, as one sentence."""
@@ -200,10 +199,11 @@ class Store:
     def list(self, folder):
         path = os.path.join(self.path, folder)
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
+    def has(self, name):
+        return os.path.isfile(os.path.join(self.path, name))
     def size(self, name):
-        path = os.path.join(self.path, name)
-        need(os.path.isfile(path), f"{name} is missing")
-        return os.path.getsize(path)
+        need(self.has(name), f"{name} is missing")
+        return os.path.getsize(os.path.join(self.path, name))
     def get(self, name, limit=OBJECT_LIMIT):
         size = self.size(name)
         need(size <= limit, f"{name} has {size} bytes, more than it may have")
@@ -404,8 +404,10 @@ class Repository:
     def locations(self, without_index=False):
         """From id to all its places (pack, frame, slot), those in good packs first."""
         places = collections.defaultdict(list)
+        damaged = {from_hex(name) for name in self.store.list("damaged") if len(name) == 64}
         if without_index:
-            for name in self.pack_names():
+            there = lambda name: name not in damaged or self.store.has(pack_path(name))
+            for name in filter(there, self.pack_names()):
                 pack = self.attempt(self.pack, name)
                 for frame, slots in enumerate(pack.slots if pack else []):
                     for slot, (identifier, _) in enumerate(slots):
@@ -414,7 +416,6 @@ class Repository:
             for name in self.run_names():
                 for identifier, place in self.attempt(read_run, self, name) or []:
                     places[identifier].append(place)
-        damaged = {from_hex(name) for name in self.store.list("damaged") if len(name) == 64}
         for known in places.values():
             known.sort(key=lambda place: place[0] in damaged)
         return places
@@ -602,8 +603,7 @@ def restore(repository, point, volume_name, target, without_index=False):
     """Writes a volume to a new file; an unfinished one keeps the name OUT.partial."""
     need(volume_name in point.volumes, f"no volume {volume_name}, only {', '.join(point.volumes)}")
     need(not os.path.exists(target), f"{target} exists already; nothing was overwritten")
-    volume = point.volumes[volume_name]
-    places = repository.locations(without_index)
+    volume, places = point.volumes[volume_name], repository.locations(without_index)
     key = repository.domain(point.entry.domain).chunk_key
     with open(target + ".partial", "wb") as output:
         output.truncate(volume.size)
@@ -612,8 +612,7 @@ def restore(repository, point, volume_name, target, without_index=False):
             what = f"chunk {number} (from byte {offset}) of volume {volume_name}"
             data = repository.fetch(places, identifier, key, what)
             need(len(data) == size, f"{what} has {len(data)} bytes")
-            output.seek(offset)
-            output.write(data)
+            os.pwrite(output.fileno(), data, offset)
     os.rename(target + ".partial", target)
 
 def verify(repository):
@@ -654,14 +653,15 @@ def check_content(repository):
                     problems.append(f"slot {slot} of frame {frame} of {pack.object} has another id")
     found = repository.locations(without_index=True)
     for identifier, places in repository.locations().items():
-        if not set(places) <= set(found[identifier]):
+        there = {place for place in places if repository.store.has(pack_path(place[0]))}
+        if not there <= set(found[identifier]):
             problems.append(f"the index has a wrong place for {identifier.hex()}")
     for point in repository.points():
         for volume in point.volumes.values():
             for number, size, identifier in repository.chunks(point, volume, found):
                 if size not in sizes[identifier]:
-                    problems.append(f"chunk {number} of volume {volume.name} of point "
-                                    f"{point.entry.digest.hex()} is lost")
+                    where = f"{volume.name} of {point.entry.digest.hex()}"
+                    problems.append(f"chunk {number} of {where} is lost")
 
 def list_points(repository):
     for point in repository.points():
