@@ -53,7 +53,7 @@ public final class NodeReader: @unchecked Sendable {
         throw fault
             ?? LifeboatError(
                 .damaged, "a block map node is in no index", subject: "node \(id.short)",
-                advice: "run: lifeboat index rebuild")
+                advice: "run: lifeboat cache clean, then index rebuild")
     }
 
     private func read(

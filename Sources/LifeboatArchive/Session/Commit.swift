@@ -53,8 +53,16 @@ extension WriteSession {
         var all = index.runs + fresh
         var replaced: [Digest] = []
         while true {
-            let due = IndexMerge.due(all)
+            var due = IndexMerge.due(all)
             guard !due.isEmpty else { break }
+            // What a merge takes from the cache it signs: so it takes what was signed before, as
+            // long as that can be had.
+            for position in due.indices
+            where index.runs.contains(where: { $0.name == due[position].name }) {
+                if let run = try? Index.fetchRun(repository, due[position].name) {
+                    due[position] = run
+                }
+            }
             var merged: [IndexRun] = []
             try IndexMerge.merge(due, level: due[0].shape.level + 1) {
                 plain throws(LifeboatError) in
