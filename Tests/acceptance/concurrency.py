@@ -14,7 +14,7 @@ def together(runs, timeout=300):
 
 @test
 def backups_of_several_machines_at_once():
-    for seed in seeds(max(3, SEEDS // 5)):
+    for seed in seeds(max(2, SEEDS // 10)):
         lab = Lab()
         images = [make_image(lab.path(f"disk{n}"), 40 * MIB, f"{seed} {n % 3}") for n in range(4)]
         points = {}

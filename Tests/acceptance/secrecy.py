@@ -132,8 +132,9 @@ def a_host_cannot_read_back_what_it_stored():
     change_image(image, 1)
     lab.backup(f"disk={image}").expect(0)
     for options in ([], ["--resume"], ["--in-place"]):
-        result = lab.restore(point, lab.path("target"), *options, secret=lab.secret).expect(12)
+        result = lab.restore(point, lab.path("target"), *options, secret=lab.secret).expect(2, 12)
         check("recovery key" in result.told(), result.told())
+    lab.restore(point, lab.path("target"), secret=["--recovery-key-file", lab.password]).expect(12)
     check(not os.path.exists(lab.path("target")), "something was restored")
     # The program says no; but what would a thief's own program get out of it?
     host = Host(lab, b"the host's password")
@@ -185,7 +186,9 @@ def nothing_leaks_in_clear():
     lab.run("key", "add", "--new-key-file", lab.path("second.key"), "--label", "secret-label",
             *lab.secret).expect(0)
     words = [MARKER, b"secret-machine-name", b"secret-volume-name", b"secret-tag", b"secret-value",
-             b"secret-label", b"the password itself", os.uname().nodename.encode() + b"\0"]
+             b"secret-label", b"the password itself"]
+    if len(os.uname().nodename) >= 6:
+        words.append(os.uname().nodename.encode())
     for path, data in files(lab.repo):
         for word in words:
             check(word not in data, f"{path} holds {word}")
@@ -225,7 +228,6 @@ def secrets_are_not_on_the_command_line_nor_in_core_files():
             continue
         check(b"the password itself" not in command + environment, "a password shows")
         core = re.search(r"Max core file size\s+(\S+)", limits)
-        owner = os.stat(f"/proc/{process.pid}/environ").st_uid if False else None
         if core and core.group(1) == "0":
             seen = True
         time.sleep(0.005)
