@@ -37,7 +37,7 @@ def roots(lab, point):
 
 @test
 def right_hints_give_what_a_full_read_gives():
-    for seed in seeds(max(3, SEEDS // 4)):
+    for seed in seeds(max(2, SEEDS // 7)):
         source = random.Random(f"hint {seed}")
         chunk = source.choice([16 * KIB, CHUNK, 256 * KIB])
         lab = Lab(chunk_size=chunk)
@@ -115,7 +115,7 @@ def hints_for_another_base_or_volume_are_refused():
 
 @test
 def a_lie_is_detected_and_costs_a_full_read():
-    for seed in seeds(max(4, SEEDS // 2)):
+    for seed in seeds(max(3, SEEDS // 4)):
         source = random.Random(f"lie {seed}")
         lab = Lab(chunk_size=16 * KIB)
         size = 12 * MIB + 77
@@ -183,7 +183,7 @@ def the_default_audit_finds_lies_as_often_as_it_should():
 
 @test
 def hints_of_a_resized_volume():
-    for seed in seeds(max(4, SEEDS // 3)):
+    for seed in seeds(max(3, SEEDS // 5)):
         source = random.Random(f"resize {seed}")
         chunk = 16 * KIB
         lab = Lab(chunk_size=chunk)

@@ -97,7 +97,7 @@ def a_read_error_is_told_with_volume_and_range():
 
 @test
 def a_source_that_shrinks_or_grows():
-    for seed in seeds(max(3, SEEDS // 4)):
+    for seed in seeds(max(2, SEEDS // 7)):
         source = random.Random(f"resize {seed}")
         lab = Lab()
         image = make_image(lab.path("disk"), 96 * MIB, seed)
