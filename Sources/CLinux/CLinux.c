@@ -25,6 +25,7 @@ int lifeboat_open(const char *path, int how, mode_t mode) {
     case LIFEBOAT_OPEN_READ: flags |= O_RDONLY; break;
     case LIFEBOAT_OPEN_READ_DIRECT: flags |= O_RDONLY | O_DIRECT; break;
     case LIFEBOAT_OPEN_READ_WRITE: flags |= O_RDWR; break;
+    case LIFEBOAT_OPEN_WRITE_DIRECT: flags |= O_RDWR | O_DIRECT; break;
     case LIFEBOAT_OPEN_CREATE_NEW: flags |= O_RDWR | O_CREAT | O_EXCL; break;
     case LIFEBOAT_OPEN_EXCLUSIVE_DEVICE: flags |= O_RDWR | O_EXCL; break;
     default: errno = EINVAL; return -1;

@@ -231,7 +231,7 @@ private final class BenchmarkWorker {
     private let sealed = Buffer(capacity: Compressor.bound(PackLayout.frameByteLimit) + 16)
     private let plain = Buffer(capacity: Compressor.bound(PackLayout.frameByteLimit))
     private let input = Buffer(capacity: PackLayout.frameByteLimit)
-    private var packedCounts: [Int: Int] = [:]
+    private var packedPieces: [Int: [UInt8]] = [:]
     private var counter: UInt64 = 0
 
     init(level: Int32, volume: FileVolume?, offsets: [UInt64]) {
@@ -258,16 +258,17 @@ private final class BenchmarkWorker {
         case .encrypt:
             return UInt64(seal(bytes))
         case .decode:
-            // The piece is compressed once for each that comes round; then only decoded.
-            if packedCounts[index] == nil { packedCounts.removeAll() }
-            let count: Int
-            if let known = packedCounts[index] {
-                count = known
+            let packedPiece: [UInt8]
+            if let known = packedPieces[index] {
+                packedPiece = known
             } else {
-                count = try compressor.compress(bytes, into: packed.storage)
-                packedCounts[index] = count
+                let count = try compressor.compress(bytes, into: packed.storage)
+                packedPiece = Array(slice(packed, count))
+                packedPieces[index] = packedPiece
             }
-            try decompressor.decompress(slice(packed, count), into: target(bytes.count))
+            try packedPiece.withBytes { raw throws(LifeboatError) in
+                try decompressor.decompress(raw, into: target(bytes.count))
+            }
             return UInt64(bytes.count)
         case .together:
             if volume != nil { try read(index) }

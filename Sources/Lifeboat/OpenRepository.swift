@@ -5,7 +5,9 @@ import LifeboatStore
 
 extension Operations {
     /// Opens the repository with the secrets of `access`.
-    func openRepository() throws(LifeboatError) -> Repository {
+    ///
+    /// `readsOnly`: a recovery key makes the password unnecessary, and spares deriving its key.
+    func openRepository(readsOnly: Bool = false) throws(LifeboatError) -> Repository {
         let store = DirectoryStore(path: access.location)
         var secret: WrappingSecret?
         var recovery: RecoveryKey?
@@ -19,7 +21,7 @@ extension Operations {
             recovery = try RecoveryKey(file: path)
         }
         return try Repository.open(
-            store, secret: secret, recovery: recovery, stateRoot: access.stateDirectory,
+            store, secret: readsOnly && recovery != nil ? nil : secret, recovery: recovery, stateRoot: access.stateDirectory,
             cacheRoot: access.cacheDirectory)
     }
 

@@ -3,7 +3,8 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`.
+/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`,
+/// `checks/`.
 /// Cache: `index/` with opened index runs.
 public struct LocalDirectories: Sendable {
     public let state: String
@@ -15,7 +16,7 @@ public struct LocalDirectories: Sendable {
     ) throws(LifeboatError) {
         state = stateRoot + "/" + repository.hex
         cache = cacheRoot + "/" + repository.hex
-        for directory in [sessions, fingerprints, restores, indexCache] {
+        for directory in [sessions, fingerprints, restores, checks, indexCache] {
             try Files.makeDirectories(directory)
         }
     }
@@ -44,6 +45,7 @@ public struct LocalDirectories: Sendable {
     public var sessions: String { state + "/sessions" }
     public var fingerprints: String { state + "/fingerprints" }
     public var restores: String { state + "/restores" }
+    var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }
     var incarnationFile: String { state + "/incarnation" }
     var headsFile: String { state + "/heads" }

@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// How many levels and nodes a block map has. Source: formats/block-map.md.
+/// How many levels and nodes a block map has.
+///
+/// Source: formats/block-map.md.
 public enum BlockMapShape {
     /// Children a node.
     ///
@@ -65,7 +67,9 @@ public struct BlockMapNode: Sendable {
         return bytes
     }
 
-    /// Decodes a node that is expected at `level`. The result always has 32 children.
+    /// Decodes a node that is expected at `level`.
+    ///
+    /// The result always has 32 children.
     public init(
         decoding bytes: UnsafeRawBufferPointer, level: Int, subject: String
     ) throws(LifeboatError) {

@@ -5,7 +5,9 @@ public struct CBORFields {
     private let fields: [UInt64: CBOR]
     private let subject: String
 
-    /// Reads `value` as a map. `subject` names the object in errors.
+    /// Reads `value` as a map.
+    ///
+    /// `subject` names the object in errors.
     public init(_ value: CBOR, of subject: String) throws(LifeboatError) {
         guard case .map(let fields) = value else {
             throw LifeboatError(.damaged, "\(subject) is not a map", subject: subject)

@@ -47,7 +47,8 @@ public struct ChangedExtentsText: Hashable, Sendable {
             guard let line = lines.next() else {
                 throw LifeboatError(
                     .refused, "\(subject) ends at line \(number), before its end line",
-                    subject: subject, advice: "the tool that wrote it was interrupted; run it again")
+                    subject: subject, advice: "the tool that wrote it was interrupted; run it again"
+                )
             }
             return line
         }
@@ -60,7 +61,7 @@ public struct ChangedExtentsText: Hashable, Sendable {
             return String(line.dropFirst(key.count + 1))
         }
         func numberField(_ key: String) throws(LifeboatError) -> UInt64 {
-            guard let value = UInt64(try field(key)) else { throw fault("has no number") }
+            guard let value = Self.number(try field(key)) else { throw fault("has no number") }
             return value
         }
         guard try next() == Self.title else { throw fault("should be \"\(Self.title)\"") }
@@ -74,7 +75,8 @@ public struct ChangedExtentsText: Hashable, Sendable {
         extents = []
         for _ in 0..<count {
             let parts = try next().split(separator: " ")
-            guard parts.count == 2, let offset = UInt64(parts[0]), let length = UInt64(parts[1])
+            guard parts.count == 2, let offset = Self.number(parts[0]),
+                let length = Self.number(parts[1])
             else { throw fault("should be an offset and a length") }
             let extent = Extent(offset: offset, length: length)
             guard length > 0, offset <= size, length <= size - offset,
@@ -87,5 +89,15 @@ public struct ChangedExtentsText: Hashable, Sendable {
             extents.append(extent)
         }
         guard try next() == "end" else { throw fault("should be \"end\"") }
+        let rest = lines.next()
+        guard rest == nil || rest == "", lines.next() == nil else {
+            number += 1
+            throw fault("comes after the end line")
+        }
+    }
+
+    // `UInt64.init` would take a sign too.
+    private static func number(_ text: some StringProtocol) -> UInt64? {
+        text.utf8.allSatisfy { (48...57).contains($0) } ? UInt64(text) : nil
     }
 }

@@ -1,8 +1,12 @@
 public import LifeboatCore
 
-/// What a verification found, and how far it reached. Source: formats/objects.md.
+/// What a verification found, and how far it reached.
+///
+/// Source: formats/objects.md.
 public struct CheckRecord: Hashable, Sendable {
-    /// How thorough it was, least first. On disk: never change.
+    /// How thorough it was, least first.
+    ///
+    /// On disk: never change.
     public enum Depth: UInt64, Sendable, Comparable {
         case structure = 1
         case keyless = 2

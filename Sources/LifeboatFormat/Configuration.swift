@@ -1,6 +1,7 @@
 public import LifeboatCore
 
 /// What a repository is: signed by the root key, pinned by everyone who opens it.
+///
 /// Source: formats/objects.md, "Configuration".
 public struct Configuration: Hashable, Sendable {
     /// A deduplication domain and its secret, sealed to the recovery key.

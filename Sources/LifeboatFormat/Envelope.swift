@@ -23,7 +23,9 @@ public struct Envelope: Sendable {
         return bytes + body
     }
 
-    /// Takes an object apart. The signature is returned, not checked.
+    /// Takes an object apart.
+    ///
+    /// The signature is returned, not checked.
     public init(
         _ kind: ObjectKind, decoding bytes: [UInt8], isSigned: Bool, subject: String
     ) throws(LifeboatError) {

@@ -20,7 +20,9 @@ public struct IndexEntry: Hashable, Sendable {
     }
 }
 
-/// The parts of an index run. Source: formats/index.md.
+/// The parts of an index run.
+///
+/// Source: formats/index.md.
 ///
 /// A run is a clear header, sealed blocks of 64 KiB, and a signature. Put together, the plain
 /// blocks are: table header (32 bytes), packs (32 each), fan-out (8 each), entries (40 each) in
@@ -123,7 +125,8 @@ public struct IndexTableShape: Sendable, Hashable {
         shift = Int(bytes[14])
         base = LittleEndian.load(UInt64.self, from: bytes, at: 16)
         guard entryCount > 0, entryCount <= UInt64(IndexRunLayout.entryLimit),
-            Int(bytes[12]) == fanOutBits, shift < 64, UInt64(packCount) <= available / 32,
+            Int(bytes[12]) == fanOutBits, shift < 64, bytes[15] == 0,
+            bytes[24..<32].allSatisfy({ $0 == 0 }), UInt64(packCount) <= available / 32,
             UInt64(byteCount) <= available
         else {
             throw LifeboatError(.damaged, "\(subject) has an impossible table", subject: subject)

@@ -1,8 +1,12 @@
 public import LifeboatCore
 
-/// A writer's keys, wrapped by a password or a key file. Source: formats/keys.md, "Key slots".
+/// A writer's keys, wrapped by a password or a key file.
+///
+/// Source: formats/keys.md, "Key slots".
 public struct KeySlot: Hashable, Sendable {
-    /// How the wrapping key is made. On disk: never change.
+    /// How the wrapping key is made.
+    ///
+    /// On disk: never change.
     public enum Wrapping: Hashable, Sendable {
         /// scrypt with cost 2^logCost.
         case password(logCost: Int, blockSize: Int, parallelism: Int)

@@ -7,7 +7,9 @@ public enum LittleEndian {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
-    /// Reads a number at `offset`. The caller has checked that it is there.
+    /// Reads a number at `offset`.
+    ///
+    /// The caller has checked that it is there.
     @inlinable
     public static func load<Number: FixedWidthInteger>(
         _ type: Number.Type, from bytes: UnsafeRawBufferPointer, at offset: Int
@@ -16,7 +18,9 @@ public enum LittleEndian {
         return Number(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Number.self))
     }
 
-    /// Reads a number of an array at `offset`. The caller has checked that it is there.
+    /// Reads a number of an array at `offset`.
+    ///
+    /// The caller has checked that it is there.
     public static func load<Number: FixedWidthInteger>(
         _ type: Number.Type, from bytes: [UInt8], at offset: Int
     ) -> Number {

@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// One link of a writer incarnation's chain: tiny, permanent, signed. Source: formats/log.md.
+/// One link of a writer incarnation's chain: tiny, permanent, signed.
+///
+/// Source: formats/log.md.
 public struct LogEntry: Hashable, Sendable {
     /// Where a log stood when the entry was written.
     public struct Head: Hashable, Sendable {
@@ -25,7 +27,9 @@ public struct LogEntry: Hashable, Sendable {
     /// SHA-256 of the entry object before; zero for the first.
     public var previous: Digest
     public var domain: Identifier
-    /// The writer's clock, milliseconds since 1970. A claim, not a proof.
+    /// The writer's clock, milliseconds since 1970.
+    ///
+    /// A claim, not a proof.
     public var time: UInt64
     /// SHA-256 of the point's body; zero for an entry that adds no point.
     public var body: Digest

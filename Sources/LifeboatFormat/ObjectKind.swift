@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// The kinds of objects, by the four bytes they begin with. On disk: never change.
+/// The kinds of objects, by the four bytes they begin with.
+///
+/// On disk: never change.
 public enum ObjectKind: String, Sendable, CaseIterable {
     case configuration = "LBCF"
     case roster = "LBRO"

@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// What a pack's frames hold, and where. Source: formats/pack.md, "Directory".
+/// What a pack's frames hold, and where.
+///
+/// Source: formats/pack.md, "Directory".
 ///
 /// Encoding: frame count (4), slot count (4), a record of 24 bytes a frame, a record of 36 bytes
 /// a slot in frame order, then zeros up to the size class.
@@ -63,7 +65,9 @@ public struct PackDirectory: Sendable {
         self.frames = frames
         self.slots = slots
         firstSlots = [0]
-        for frame in frames { firstSlots.append(firstSlots[firstSlots.count - 1] + Int(frame.slotCount)) }
+        for frame in frames {
+            firstSlots.append(firstSlots[firstSlots.count - 1] + Int(frame.slotCount))
+        }
     }
 
     /// Adds a frame behind the others.

@@ -1,8 +1,12 @@
 public import LifeboatCore
 
-/// The fixed parts of a pack. Source: formats/pack.md.
+/// The fixed parts of a pack.
+///
+/// Source: formats/pack.md.
 public enum PackLayout {
-    /// What a pack's frames hold. On disk: never change.
+    /// What a pack's frames hold.
+    ///
+    /// On disk: never change.
     public enum Content: UInt8, Sendable {
         /// Chunks, sealed to the recovery key.
         case data = 1

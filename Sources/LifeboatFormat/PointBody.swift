@@ -1,6 +1,8 @@
 public import LifeboatCore
 
-/// What a recovery point holds; sealed under the domain's secret. Source: formats/point.md.
+/// What a recovery point holds; sealed under the domain's secret.
+///
+/// Source: formats/point.md.
 public struct PointBody: Hashable, Sendable {
     /// One volume of the point.
     public struct Volume: Hashable, Sendable {

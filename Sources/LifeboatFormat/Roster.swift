@@ -1,9 +1,12 @@
 public import LifeboatCore
 
 /// Who may add points and who may collect: signed by the root key, one object a change.
+///
 /// Source: formats/objects.md, "Roster".
 public struct Roster: Hashable, Sendable {
-    /// What a member may do. On disk: never change.
+    /// What a member may do.
+    ///
+    /// On disk: never change.
     public enum Role: UInt64, Sendable {
         case writer = 1
         case keeper = 2

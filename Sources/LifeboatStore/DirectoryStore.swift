@@ -41,7 +41,9 @@ public final class DirectoryStore: ObjectStore {
         // Spare the writing; the link below is what decides.
         if Files.exists(file(name)) { throw taken(name) }
         let temporary = try TemporaryObject(in: temporaries)
-        for piece in pieces { try temporary.file.append(piece) }
+        if try !writeDirectly(pieces, to: temporary) {
+            for piece in pieces { try temporary.file.append(piece) }
+        }
         try temporary.file.sync()
         try prepareFolder(name.folder)
         do throws(LifeboatError) {
@@ -85,6 +87,16 @@ public final class DirectoryStore: ObjectStore {
     /// Removes what writers that died have left under `tmp/`; returns how many files.
     public func cleanTemporaries() throws(LifeboatError) -> Int {
         try TemporaryObject.clean(in: temporaries)
+    }
+
+    /// Writes a large object that lies aligned in memory past the page cache.
+    private func writeDirectly(
+        _ pieces: [UnsafeRawBufferPointer], to temporary: TemporaryObject
+    ) throws(LifeboatError) -> Bool {
+        guard pieces.count == 1, pieces[0].count >= DirectWriter.leastByteCount,
+            let writer = DirectWriter(path: temporary.file.path)
+        else { return false }
+        return try writer.write(at: 0, pieces[0])
     }
 
     private var temporaries: String { location + "/tmp" }

@@ -13,6 +13,8 @@ public final class File: @unchecked Sendable {
         /// Past the page cache: offset, count and address must be aligned.
         case readDirect
         case readWrite
+        /// Past the page cache, for writing: offset, count and address must be aligned.
+        case writeDirect
         /// Makes a file for its owner alone; `.exists` if the name is taken.
         case createNew
         /// Makes a file that others may read; `.exists` if the name is taken.
@@ -43,6 +45,7 @@ public final class File: @unchecked Sendable {
         case .read: how = LIFEBOAT_OPEN_READ
         case .readDirect: how = LIFEBOAT_OPEN_READ_DIRECT
         case .readWrite: how = LIFEBOAT_OPEN_READ_WRITE
+        case .writeDirect: how = LIFEBOAT_OPEN_WRITE_DIRECT
         case .createNew: how = LIFEBOAT_OPEN_CREATE_NEW
         case .createNewPublic:
             how = LIFEBOAT_OPEN_CREATE_NEW

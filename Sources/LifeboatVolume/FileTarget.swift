@@ -7,6 +7,7 @@ public final class FileTarget: VolumeWriter {
     public let size: UInt64
     public let startsZeroed: Bool
     private let file: File
+    private let direct: DirectWriter?
 
     private static let extentLimit = 1 << 16
     private static let zeroBytes = 1 << 20
@@ -14,6 +15,7 @@ public final class FileTarget: VolumeWriter {
     private init(file: File, size: UInt64, startsZeroed: Bool) {
         name = file.path
         self.file = file
+        direct = DirectWriter(path: file.path)
         self.size = size
         self.startsZeroed = startsZeroed
     }
@@ -58,6 +60,7 @@ public final class FileTarget: VolumeWriter {
         at offset: UInt64, _ bytes: UnsafeRawBufferPointer
     ) throws(LifeboatError) {
         try check(Extent(offset: offset, length: UInt64(bytes.count)))
+        if let direct, try direct.write(at: offset, bytes) { return }
         try file.write(at: offset, bytes)
     }
 

@@ -12,6 +12,7 @@ enum {
     LIFEBOAT_OPEN_READ_WRITE = 2,
     LIFEBOAT_OPEN_CREATE_NEW = 3,
     LIFEBOAT_OPEN_EXCLUSIVE_DEVICE = 4,
+    LIFEBOAT_OPEN_WRITE_DIRECT = 5,
 };
 /* Opens close-on-exec in one of the ways above. */
 int lifeboat_open(const char *path, int how, mode_t mode);

@@ -102,7 +102,7 @@ struct Hint {
     }
 
     /// The chunk that is the `number`th of those called unchanged.
-    private func position(of number: UInt64) -> UInt64 {
+    func position(of number: UInt64) -> UInt64 {
         var low = 0
         var high = chunks.count
         // How many unchanged chunks lie before each changed range grows with the range.

@@ -200,8 +200,11 @@ final class VolumePipeline: @unchecked Sendable {
                 batchPosition = 0
             }
             guard let batch else { break }
-            if try arrange(batch) {
-                batchBuffers.give(batch.buffer)
+            if batchPosition == 0, batch.restIsZero { try fillGap(before: batch) }
+            var free = try adopt(batch)
+            if free == nil, try arrange(batch) { free = batch.buffer }
+            if let free {
+                batchBuffers.give(free)
                 self.batch = nil
                 guardian.lock()
                 arranged += 1
@@ -230,13 +233,53 @@ final class VolumePipeline: @unchecked Sendable {
         guardian.unlock()
     }
 
+    /// Makes a frame of a whole batch whose chunks are all new, without copying it.
+    ///
+    /// Returns a buffer to take the place of the batch's; `nil` where the chunks have to be
+    /// arranged one by one.
+    private func adopt(_ batch: ScanBatch) throws(LifeboatError) -> Buffer? {
+        guard batchPosition == 0, batch.reads == [0..<batch.count],
+            batch.byteCount == PackLayout.frameByteLimit,
+            (current?.byteCount ?? 0) >= PendingFrame.scatteredByteCount || current == nil
+        else { return nil }
+        var seen: Set<Digest> = []
+        for index in 0..<batch.count {
+            guard batch.findings[index] == .hashed else { return nil }
+            let id = batch.ids[index]
+            guard seen.insert(id).inserted,
+                try builder.existing(batch.first + UInt64(index)) != id, try !session.knows(id)
+            else { return nil }
+        }
+        guard let spare = frameBuffers.takeIfFree() else { return nil }
+        let frame = PendingFrame(buffer: batch.buffer)
+        for index in 0..<batch.count {
+            let chunk = batch.first + UInt64(index)
+            session.expect(batch.ids[index])
+            frame.slots.append(.init(id: batch.ids[index], length: UInt32(settings.chunkSize)))
+            try builder.set(chunk, batch.ids[index])
+        }
+        frame.byteCount = batch.byteCount
+        counts.new += UInt64(batch.byteCount)
+        counts.read += UInt64(batch.byteCount)
+        nextChunk = batch.first + UInt64(batch.count)
+        guardian.withLock {
+            if let current { frames.append(current) }
+            frames.append(frame)
+            guardian.broadcast()
+        }
+        current = nil
+        return spare
+    }
+
+    private func fillGap(before batch: ScanBatch) throws(LifeboatError) {
+        guard batch.first > nextChunk else { return }
+        try builder.setZero(nextChunk..<batch.first)
+        counts.zero += (batch.first - nextChunk) * UInt64(settings.chunkSize)
+        nextChunk = batch.first
+    }
+
     /// Arranges what is left of `batch`; false when it has to wait for a frame buffer.
     private func arrange(_ batch: ScanBatch) throws(LifeboatError) -> Bool {
-        if batchPosition == 0, batch.restIsZero, batch.first > nextChunk {
-            let gap = nextChunk..<batch.first
-            try builder.setZero(gap)
-            counts.zero += (gap.upperBound - gap.lowerBound) * UInt64(settings.chunkSize)
-        }
         while batchPosition < batch.count {
             let index = batchPosition
             guard try arrange(batch, index) else { return false }

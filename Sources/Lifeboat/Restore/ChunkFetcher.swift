@@ -71,12 +71,14 @@ final class ChunkFetcher {
         hasher = try repository.requireDomain().chunkHasher()
     }
 
-    /// Decodes a frame as far as it is wanted, and gives each wanted chunk's bytes to `body`.
+    /// Decodes a frame as far as it is wanted, and gives the wanted chunks' bytes to `body`.
     ///
+    /// `body` gets the first chunk of a run whose chunks are neighbours in frame and volume, and
+    /// the bytes of them all.
     /// - Throws: `.damaged` naming the pack; nothing wrong is ever given to `body`.
     func fetch(
-        _ task: FrameTask,
-        _ body: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
+        _ task: FrameTask, chunkSize: UInt64, volumeSize: UInt64,
+        _ body: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         let directory = task.pack.directory
         let first = directory.firstSlots[task.frame]
@@ -91,6 +93,15 @@ final class ChunkFetcher {
         offsets.append(offset)
         try decoder.decode(task.frame, of: task.pack, plainCount: offset, into: plain.storage)
         var checked = -1
+        var run: (chunk: UInt64, next: UInt64, slot: Int, start: Int, end: Int)?
+        func flush() throws(LifeboatError) {
+            guard let done = run else { return }
+            run = nil
+            try body(
+                done.chunk,
+                UnsafeRawBufferPointer(
+                    rebasing: UnsafeRawBufferPointer(plain.storage)[done.start..<done.end]))
+        }
         for item in task.items {
             let bytes = UnsafeRawBufferPointer(
                 rebasing: UnsafeRawBufferPointer(plain.storage)[
@@ -105,7 +116,22 @@ final class ChunkFetcher {
                 }
                 checked = item.slot
             }
-            try body(item, bytes)
+            let length = min(chunkSize, volumeSize - item.chunk * chunkSize)
+            guard UInt64(bytes.count) == length else {
+                throw LifeboatError(
+                    .damaged, "a chunk has \(bytes.count) bytes where \(length) belong",
+                    subject: ObjectNames.pack(task.pack.name).path)
+            }
+            if let current = run, current.next == item.chunk, current.slot + 1 == item.slot {
+                run = (current.chunk, item.chunk + 1, item.slot, current.start, offsets[item.slot + 1])
+            } else {
+                try flush()
+                run = (
+                    item.chunk, item.chunk + 1, item.slot, offsets[item.slot],
+                    offsets[item.slot + 1]
+                )
+            }
         }
+        try flush()
     }
 }

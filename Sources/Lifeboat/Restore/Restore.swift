@@ -12,7 +12,7 @@ extension Operations {
     ///   `.damaged` saying which ranges are lost, after everything else was restored.
     public func restore(_ options: RestoreOptions) throws(LifeboatError) -> RestoreResult {
         let start = Clock.monotonicSeconds()
-        let repository = try openRepository()
+        let repository = try openRepository(readsOnly: true)
         _ = try repository.requireRecovery()
         let log = try repository.readLog()
         let catalog = try PointCatalog(repository, log: log)

@@ -11,11 +11,17 @@ struct RestoreJournal {
     init(
         _ directories: LocalDirectories, target: String, point: Digest, volume: String
     ) {
-        let whole = Files.realPath(target) ?? Files.currentDirectory + "/" + target
+        let whole = Files.realPath(target) ?? Self.wholePath(ofNew: target)
         path =
             directories.restores + "/" + SHA256Hash.digest(Array(whole.utf8)).hex.prefix(32)
             + ".journal"
         identity = "\(point.hex) \(volume)"
+    }
+
+    private static func wholePath(ofNew target: String) -> String {
+        let parent = Files.parent(of: target)
+        let name = target.split(separator: "/").last ?? ""
+        return (Files.realPath(parent) ?? parent) + "/" + name
     }
 
     /// The first chunk that is not known to be written and synced; `nil` without a journal that

@@ -67,6 +67,8 @@ struct RestoreTarget {
         } else if size != volume.size {
             try File(path: path, access: .readWrite).truncate(to: volume.size)
         }
+        // Whatever was noted of an earlier restore does not hold of this one.
+        if resumed == nil { journal.remove() }
         return RestoreTarget(
             target: try FileTarget.openExisting(path: path), journal: journal,
             position: resumed ?? 0, compares: true, partial: nil)
@@ -89,6 +91,8 @@ struct RestoreTarget {
                 target: try FileTarget.openExisting(path: partial), journal: journal,
                 position: journal.position ?? 0, compares: true, partial: (partial, path))
         }
+        // The file of the restore that the journal told of is gone.
+        journal.remove()
         return RestoreTarget(
             target: try FileTarget.createNew(path: partial, size: volume.size), journal: journal,
             position: 0, compares: false, partial: (partial, path))

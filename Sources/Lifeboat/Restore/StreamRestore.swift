@@ -4,22 +4,32 @@ import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
 
-/// Writes one volume to standard output: windows of it are put together on all cores while the
-/// one before is written.
+/// Writes one volume to standard output.
+///
+/// One thread plans windows of the volume, workers put them together, and one thread writes them
+/// in order, all at once; a fixed number of windows bounds the memory.
 final class StreamRestore: @unchecked Sendable {
-    /// A window that is being put together.
+    /// A piece of the volume that is being put together.
     private final class Window: @unchecked Sendable {
         let buffer: Buffer
-        var chunks: Range<UInt64> = 0..<0
+        var start: UInt64 = 0
         var byteCount = 0
+        /// Frames that are still to come. Guarded by `guardian`.
+        var missing = 0
         init(capacity: Int) { buffer = Buffer(capacity: capacity) }
     }
 
-    private static let windowByteCount = 32 << 20
+    private static let windowByteCount = 16 << 20
+    private static let windowCount = 5
     private static let advice = "the archive; restore it to a file to get it"
 
     private let restore: VolumeRestore
     private let output: File
+    private let guardian = Condition()
+    private var failure: LifeboatError?
+    private let free = BoundedQueue<Window>(capacity: windowCount)
+    private let order = BoundedQueue<Window>(capacity: windowCount)
+    private let work = BoundedQueue<(Window, FrameTask)>(capacity: 256)
 
     init(_ restore: VolumeRestore, descriptor: Int32) {
         self.restore = restore
@@ -30,86 +40,115 @@ final class StreamRestore: @unchecked Sendable {
     func run() throws(LifeboatError) {
         let windowChunks = UInt64(max(1, Self.windowByteCount / Int(restore.chunkSize)))
         let capacity = Int(windowChunks) * Int(restore.chunkSize)
-        let free = BoundedQueue<Window>(capacity: 3)
-        let full = BoundedQueue<Window>(capacity: 3)
-        for _ in 0..<3 { _ = free.push(Window(capacity: capacity)) }
-        let failure = Guarded<LifeboatError?>(nil)
+        for _ in 0..<Self.windowCount { _ = free.push(Window(capacity: capacity)) }
         restore.events.tell(.started(stage: restore.volume.name, total: restore.volume.size))
-        let writer = Threads.start(name: "output") { [self] in
-            while let window = full.pop() {
-                do throws(LifeboatError) {
-                    try output.append(
-                        UnsafeRawBufferPointer(
-                            rebasing: UnsafeRawBufferPointer(window.buffer.storage)[
-                                0..<window.byteCount]))
-                } catch {
-                    failure.withLock { $0 = $0 ?? error }
-                    free.abort()
-                    full.abort()
-                    return
-                }
-                _ = free.push(window)
-            }
+        let writer = Threads.start(name: "output") { [self] in writeWindows() }
+        let workers = (0..<restore.threads).map { _ in
+            Threads.start(name: "restore") { [self] in fetchFrames() }
         }
         do throws(LifeboatError) {
-            let planner = FramePlanner(Locator(index: restore.index, packs: restore.packs))
-            var position: UInt64 = 0
-            while position < restore.chunkCount, failure.withLock({ $0 == nil }) {
-                try restore.cancellation.check()
-                guard let window = free.pop() else { break }
-                window.chunks = position..<min(restore.chunkCount, position + windowChunks)
-                try fill(window, planner)
-                position = window.chunks.upperBound
-                restore.events.tell(
-                    .progress(
-                        stage: restore.volume.name,
-                        done: min(restore.volume.size, position * restore.chunkSize),
-                        total: restore.volume.size))
-                _ = full.push(window)
-            }
+            try plan(windowChunks)
         } catch {
-            failure.withLock { $0 = $0 ?? error }
+            fail(error)
         }
-        full.close()
+        work.close()
+        order.close()
+        for worker in workers { worker.join() }
         writer.join()
-        if let error = failure.withLock({ $0 }) { throw error }
+        if let failure = guardian.withLock({ failure }) { throw failure }
         restore.events.tell(.finished(stage: restore.volume.name))
     }
 
-    private func fill(
-        _ window: Window, _ planner: FramePlanner
-    ) throws(LifeboatError) {
-        let ids = try restore.ids(window.chunks)
-        let start = window.chunks.lowerBound * restore.chunkSize
-        window.byteCount = Int(
-            min(restore.volume.size, window.chunks.upperBound * restore.chunkSize) - start)
-        var wanted: [(chunk: UInt64, id: Digest)] = []
-        for (index, id) in ids.enumerated() {
-            let chunk = window.chunks.lowerBound + UInt64(index)
-            if id.isZero {
-                let extent = restore.extent(chunk)
-                let offset = Int(extent.offset - start)
-                UnsafeMutableRawBufferPointer(
-                    rebasing: window.buffer.storage[offset..<offset + Int(extent.length)]
-                ).initializeMemory(as: UInt8.self, repeating: 0)
-            } else {
-                wanted.append((chunk, id))
+    private func fail(_ error: LifeboatError) {
+        guardian.withLock {
+            if failure == nil { failure = error }
+            guardian.broadcast()
+        }
+        free.abort()
+        order.abort()
+        work.abort()
+    }
+
+    private func plan(_ windowChunks: UInt64) throws(LifeboatError) {
+        let planner = FramePlanner(Locator(index: restore.index, packs: restore.packs))
+        var position: UInt64 = 0
+        while position < restore.chunkCount {
+            try restore.cancellation.check()
+            guard let window = free.pop() else { return }
+            let chunks = position..<min(restore.chunkCount, position + windowChunks)
+            let ids = try restore.ids(chunks)
+            window.start = position * restore.chunkSize
+            window.byteCount = Int(
+                min(restore.volume.size, chunks.upperBound * restore.chunkSize) - window.start)
+            var wanted: [(chunk: UInt64, id: Digest)] = []
+            for (index, id) in ids.enumerated() {
+                let chunk = position + UInt64(index)
+                if id.isZero { clear(chunk, window) } else { wanted.append((chunk, id)) }
             }
+            var missing: (chunk: UInt64, fault: LifeboatError)?
+            let tasks = try planner.plan(wanted) { chunk, fault in
+                if missing == nil { missing = (chunk, fault) }
+            }
+            if let missing {
+                restore.lost.add(restore.extent(missing.chunk), missing.fault)
+                throw restore.lost.error(target: Self.advice) ?? missing.fault
+            }
+            guardian.withLock { window.missing = tasks.count }
+            guard order.push(window) else { return }
+            for task in tasks { guard work.push((window, task)) else { return } }
+            position = chunks.upperBound
         }
-        var missing: (UInt64, LifeboatError)?
-        let tasks = try planner.plan(wanted) { chunk, fault in
-            if missing == nil { missing = (chunk, fault) }
+    }
+
+    private func clear(_ chunk: UInt64, _ window: Window) {
+        let extent = restore.extent(chunk)
+        let offset = Int(extent.offset - window.start)
+        UnsafeMutableRawBufferPointer(
+            rebasing: window.buffer.storage[offset..<offset + Int(extent.length)]
+        ).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    private func fetchFrames() {
+        do throws(LifeboatError) {
+            let fetcher = try restore.takeFetcher()
+            while let (window, task) = work.pop() {
+                try restore.fetchOne(task, fetcher) { chunk, bytes throws(LifeboatError) in
+                    let offset = Int(chunk * self.restore.chunkSize - window.start)
+                    UnsafeMutableRawBufferPointer(
+                        rebasing: window.buffer.storage[offset..<offset + bytes.count]
+                    ).copyMemory(from: bytes)
+                }
+                if let error = restore.lost.error(target: Self.advice) { throw error }
+                guardian.withLock {
+                    window.missing -= 1
+                    if window.missing == 0 { guardian.broadcast() }
+                }
+            }
+        } catch {
+            fail(error)
         }
-        if let (chunk, fault) = missing {
-            restore.lost.add(restore.extent(chunk), fault)
-            throw restore.lost.error(target: Self.advice) ?? fault
+    }
+
+    private func writeWindows() {
+        while let window = order.pop() {
+            let hasFailed = guardian.withLock {
+                while window.missing > 0, failure == nil { guardian.wait() }
+                return failure != nil
+            }
+            if hasFailed { return }
+            do throws(LifeboatError) {
+                try output.append(
+                    UnsafeRawBufferPointer(
+                        rebasing: UnsafeRawBufferPointer(window.buffer.storage)[
+                            0..<window.byteCount]))
+            } catch {
+                return fail(error)
+            }
+            restore.events.tell(
+                .progress(
+                    stage: restore.volume.name, done: window.start + UInt64(window.byteCount),
+                    total: restore.volume.size))
+            _ = free.push(window)
         }
-        try restore.fetchAll(tasks) { item, bytes throws(LifeboatError) in
-            let offset = Int(item.chunk * self.restore.chunkSize - start)
-            UnsafeMutableRawBufferPointer(
-                rebasing: window.buffer.storage[offset..<offset + bytes.count]
-            ).copyMemory(from: bytes)
-        }
-        if let error = restore.lost.error(target: Self.advice) { throw error }
     }
 }

@@ -126,8 +126,9 @@ final class VolumeRestore: @unchecked Sendable {
             let tasks = try planner.plan(wanted) { chunk, fault in
                 lost.add(extent(chunk), fault)
             }
-            try fetchAll(tasks) { item, bytes throws(LifeboatError) in
-                try target.write(at: item.chunk * self.chunkSize, bytes)
+            let step = chunkSize
+            try fetchAll(tasks) { chunk, bytes throws(LifeboatError) in
+                try target.write(at: chunk * step, bytes)
             }
             position = window.upperBound
             try windowDone(position)
@@ -138,8 +139,7 @@ final class VolumeRestore: @unchecked Sendable {
     /// Fetches the frames of `tasks` on all threads; what cannot be read is noted as lost.
     func fetchAll(
         _ tasks: [FrameTask],
-        _ write: @escaping @Sendable (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError)
-            -> Void
+        _ write: @escaping @Sendable (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         let next = Guarded(0)
         let failure = Guarded<LifeboatError?>(nil)
@@ -170,7 +170,7 @@ final class VolumeRestore: @unchecked Sendable {
         if let error = failure.withLock({ $0 }) { throw error }
     }
 
-    private func takeFetcher() throws(LifeboatError) -> ChunkFetcher {
+    func takeFetcher() throws(LifeboatError) -> ChunkFetcher {
         fetchers.lock()
         let idle = idleFetchers.popLast()
         fetchers.unlock()
@@ -178,25 +178,22 @@ final class VolumeRestore: @unchecked Sendable {
         return try ChunkFetcher(repository)
     }
 
-    private func giveFetcher(_ fetcher: ChunkFetcher) {
+    func giveFetcher(_ fetcher: ChunkFetcher) {
         fetchers.lock()
         idleFetchers.append(fetcher)
         fetchers.unlock()
     }
 
-    private func fetchOne(
+    /// Fetches one frame; what cannot be read is looked for elsewhere, or noted as lost.
+    func fetchOne(
         _ task: FrameTask, _ fetcher: ChunkFetcher,
-        _ write: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
+        _ write: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         var written: UInt64 = 0
         do throws(LifeboatError) {
-            try fetcher.fetch(task) { item, bytes throws(LifeboatError) in
-                guard UInt64(bytes.count) == extent(item.chunk).length else {
-                    throw LifeboatError(
-                        .damaged, "a chunk has \(bytes.count) bytes where \(extent(item.chunk).length) belong",
-                        subject: ObjectNames.pack(task.pack.name).path)
-                }
-                try write(item, bytes)
+            try fetcher.fetch(task, chunkSize: chunkSize, volumeSize: volume.size) {
+                chunk, bytes throws(LifeboatError) in
+                try write(chunk, bytes)
                 written += UInt64(bytes.count)
             }
         } catch {
@@ -214,7 +211,7 @@ final class VolumeRestore: @unchecked Sendable {
     /// A frame that is damaged may have chunks that another pack holds too.
     private func fetchElsewhere(
         _ task: FrameTask, _ fetcher: ChunkFetcher, _ fault: LifeboatError,
-        _ write: (FrameTask.Item, UnsafeRawBufferPointer) throws(LifeboatError) -> Void,
+        _ write: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void,
         _ written: inout UInt64
     ) throws(LifeboatError) {
         let locator = Locator(index: index, packs: packs)
@@ -225,8 +222,9 @@ final class VolumeRestore: @unchecked Sendable {
                     pack: place.pack, frame: place.frame,
                     items: [.init(slot: place.slot, chunk: item.chunk, id: item.id)])
                 var count: UInt64 = 0
-                try fetcher.fetch(other) { item, bytes throws(LifeboatError) in
-                    try write(item, bytes)
+                try fetcher.fetch(other, chunkSize: chunkSize, volumeSize: volume.size) {
+                    chunk, bytes throws(LifeboatError) in
+                    try write(chunk, bytes)
                     count = UInt64(bytes.count)
                 }
                 written += count

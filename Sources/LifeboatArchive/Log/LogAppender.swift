@@ -19,9 +19,7 @@ struct LogAppender {
         _ body: PointBody?, packs: [Digest], runs: [Digest], replacedRuns: [Digest]
     ) throws(LifeboatError) -> (entry: VerifiedEntry, byteCount: Int) {
         let directories = repository.directories
-        let lock = try File(
-            path: directories.lockFile,
-            access: Files.exists(directories.lockFile) ? .readWrite : .createNew)
+        let lock = try Self.lockFile(directories.lockFile)
         _ = try lock.lock(exclusive: true, wait: true)
         let incarnation = try Self.incarnation(directories)
         for _ in 0..<Self.attempts {
@@ -42,13 +40,15 @@ struct LogAppender {
                 replacedRuns: replacedRuns,
                 heads: log.heads.filter { $0.incarnation != incarnation })
             let object = Repository.signed(.logEntry, entry.payload, by: writer.signing)
+            var displaced: [UInt8]?
             do throws(LifeboatError) {
-                if let sealed { try putBody(sealed, incarnation, sequence) }
+                if let sealed { displaced = try putBody(sealed, incarnation, sequence) }
                 try repository.store.put(
                     ObjectNames.logEntry(incarnation, sequence), bytes: object)
             } catch {
-                if error.code == .exists { continue }
-                throw error
+                guard error.code == .exists else { throw error }
+                if let displaced { try bringBack(displaced, incarnation, sequence) }
+                continue
             }
             let id = SHA256Hash.digest(object)
             try RememberedHeads.save(
@@ -62,17 +62,46 @@ struct LogAppender {
             advice: "do not share a state directory between hosts")
     }
 
+    /// Puts a body, and returns the one that it displaced.
     private func putBody(
         _ sealed: [UInt8], _ incarnation: Identifier, _ sequence: UInt64
-    ) throws(LifeboatError) {
+    ) throws(LifeboatError) -> [UInt8]? {
         let name = ObjectNames.pointBody(incarnation, sequence)
         let entry = ObjectNames.logEntry(incarnation, sequence)
+        var displaced: [UInt8]?
         if try repository.store.size(name) != nil, try repository.store.size(entry) == nil {
             // A body without its entry is what a run left that died right here. It was never
             // visible, and this process holds the log's lock.
+            displaced = try repository.store.get(name, limit: Envelope.byteLimit)
             try repository.store.delete(name)
         }
         try repository.store.put(name, bytes: sealed)
+        return displaced
+    }
+
+    /// Puts a displaced body back where the entry that appeared meanwhile names it: another host
+    /// writes with a copy of this state directory, and was between its two puts.
+    private func bringBack(
+        _ displaced: [UInt8], _ incarnation: Identifier, _ sequence: UInt64
+    ) throws(LifeboatError) {
+        let name = ObjectNames.logEntry(incarnation, sequence)
+        let bytes = try repository.store.get(name, limit: Envelope.byteLimit)
+        let envelope = try Envelope(.logEntry, decoding: bytes, isSigned: true, subject: name.path)
+        let entry = try LogEntry(payload: envelope.payload, subject: name.path)
+        guard entry.body == SHA256Hash.digest(displaced) else { return }
+        let body = ObjectNames.pointBody(incarnation, sequence)
+        try repository.store.delete(body)
+        try repository.store.put(body, bytes: displaced)
+    }
+
+    /// The file that processes of one host take turns by; made when it is first wanted.
+    private static func lockFile(_ path: String) throws(LifeboatError) -> File {
+        do throws(LifeboatError) {
+            return try File(path: path, access: .createNew)
+        } catch {
+            guard error.code == .exists else { throw error }
+            return try File(path: path, access: .readWrite)
+        }
     }
 
     /// A number that this host gave once is never given again.

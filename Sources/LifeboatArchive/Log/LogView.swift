@@ -47,10 +47,9 @@ public struct LogView: Sendable {
                 incarnation, atLeastTo: reach[incarnation] ?? 0, store, configuration, roster)
         }
         view.compare(remembered, rememberedBy: "this host")
-        for entries in view.logs.values {
-            if let last = entries.last {
-                view.compare(last.entry.heads, rememberedBy: "log \(last.entry.incarnation)")
-            }
+        for verified in view.entries {
+            view.compare(
+                verified.entry.heads, rememberedBy: "log \(verified.entry.incarnation)")
         }
         return view
     }
@@ -126,7 +125,7 @@ public struct LogView: Sendable {
     private mutating func compare(_ heads: [LogEntry.Head], rememberedBy who: String) {
         for head in heads {
             let name = ObjectNames.logEntry(head.incarnation, head.sequence)
-            let entry = logs[head.incarnation]?.first { $0.entry.sequence == head.sequence }
+            let entry = entry(head.incarnation, head.sequence)
             // A missing or damaged entry has been told already.
             if let entry, entry.id != head.digest {
                 problems.append(
@@ -142,6 +141,14 @@ public struct LogView: Sendable {
                         advice: "the repository was set back, or points were removed"))
             }
         }
+    }
+
+    /// Entries are in order of sequence, mostly without gaps.
+    private func entry(_ incarnation: Identifier, _ sequence: UInt64) -> VerifiedEntry? {
+        guard let entries = logs[incarnation], sequence > 0 else { return nil }
+        let guess = Int(min(sequence, UInt64(entries.count))) - 1
+        if guess >= 0, entries[guess].entry.sequence == sequence { return entries[guess] }
+        return entries.first { $0.entry.sequence == sequence }
     }
 
     /// The last entry of each log.

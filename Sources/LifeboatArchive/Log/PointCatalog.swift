@@ -80,7 +80,8 @@ public struct PointCatalog: Sendable {
         let prefix = text.lowercased()
         let fitting = candidates.filter { $0.id.hex.hasPrefix(prefix) }
         guard prefix.count >= 4, let point = fitting.first else {
-            if let problem = problems.first(where: { $0.message.contains(String(prefix.prefix(12))) })
+            let named = "point \(prefix.prefix(12))"
+            if prefix.count >= 4, let problem = problems.first(where: { $0.message.contains(named) })
             {
                 throw problem
             }

@@ -77,7 +77,7 @@ public final class OpenPack: Sendable {
                 counter: PackLayout.trailerCounter, associatedData: header.bytes,
                 sealed: try read(end, PackLayout.trailerByteCount))
             let offset = LittleEndian.load(UInt64.self, from: trailer, at: 0)
-            guard offset >= UInt64(header.framesOffset), offset + 24 <= UInt64(end) else {
+            guard offset >= UInt64(header.framesOffset), offset <= UInt64(max(0, end - 24)) else {
                 throw fault("has an impossible trailer")
             }
             framesEnd = Int(offset)

@@ -35,7 +35,7 @@ final class SessionIndex {
     func add(_ pack: Digest, _ directory: PackDirectory) throws(LifeboatError) {
         packs.append(pack)
         // A merged table may name many packs; one in memory names those since the last spill.
-        let number = numbering.number(pack)
+        var number = numbering.number(pack)
         for (frame, _) in directory.frames.enumerated() {
             let first = directory.firstSlots[frame]
             for slot in first..<directory.firstSlots[frame + 1] {
@@ -44,7 +44,10 @@ final class SessionIndex {
                     IndexEntry(
                         id: id, pack: number, frame: UInt16(frame), slot: UInt16(slot - first)))
                 ids.insert(id)
-                if entries.count == IndexRunLayout.entryLimit { try spill() }
+                if entries.count == IndexRunLayout.entryLimit {
+                    try spill()
+                    number = numbering.number(pack)
+                }
             }
         }
         if entries.count >= Self.spillCount { try spill() }
@@ -53,13 +56,10 @@ final class SessionIndex {
     private func spill() throws(LifeboatError) {
         guard !entries.isEmpty else { return }
         entries.sort { $0.id < $1.id }
-        let last = numbering.packs.last
         try keep(IndexTable.encode(entries, packs: numbering.packs, level: 0))
         entries.removeAll(keepingCapacity: true)
         ids.removeAll(keepingCapacity: true)
         numbering = PackNumbering()
-        // A pack may be half spilled.
-        if let last { _ = numbering.number(last) }
         while true {
             let due = IndexMerge.due(runs)
             guard !due.isEmpty else { return }

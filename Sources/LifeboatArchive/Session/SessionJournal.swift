@@ -35,7 +35,14 @@ final class SessionJournal: @unchecked Sendable {
             guard let file = try? File(path: path, access: .readWrite),
                 try file.lock(exclusive: true, wait: false)
             else { continue }
-            let bytes = try Files.readWhole(path, limit: 64 << 20)
+            let bytes: [UInt8]
+            do throws(LifeboatError) {
+                bytes = try Files.readWhole(path, limit: 64 << 20)
+            } catch {
+                // Its session ended well, and removed it, just before the lock was had.
+                guard error.code == .missing else { throw error }
+                continue
+            }
             let packs = bytes.withUnsafeBytes { raw in
                 // A name that was cut off by a crash is dropped.
                 (0..<raw.count / 32).map { Digest(loading: raw, at: 32 * $0) }

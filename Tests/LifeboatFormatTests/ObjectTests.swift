@@ -1,0 +1,108 @@
+import LifeboatCore
+import LifeboatFormat
+import Testing
+
+@Suite struct ObjectTests {
+    @Test func `payloads survive`() throws {
+        let configuration = Samples.configuration
+        #expect(try Configuration(payload: configuration.payload) == configuration)
+        #expect(try Roster(payload: Samples.roster.payload) == Samples.roster)
+        #expect(try KeySlot(payload: Samples.passwordSlot.payload) == Samples.passwordSlot)
+        #expect(try KeySlot(payload: Samples.fileSlot.payload) == Samples.fileSlot)
+        let entry = Samples.logEntry
+        #expect(try LogEntry(payload: entry.payload, subject: "log") == entry)
+        let record = Samples.checkRecord
+        #expect(try CheckRecord(payload: record.payload, subject: "check") == record)
+        let body = Samples.pointBody
+        #expect(try PointBody(payload: body.payload, subject: "point") == body)
+    }
+
+    @Test func `an envelope gives back what went in`() throws {
+        let bytes = Samples.signed(.roster, Samples.roster.payload)
+        let envelope = try Envelope(.roster, decoding: bytes, isSigned: true, subject: "roster")
+        #expect(envelope.payload == Samples.roster.payload)
+        #expect(envelope.signedBytes == Array(bytes.dropLast(64)))
+        #expect(envelope.signature == Array(bytes.suffix(64)))
+        let slot = Envelope.unsigned(.keySlot, Samples.fileSlot.payload)
+        let unsigned = try Envelope(.keySlot, decoding: slot, isSigned: false, subject: "slot")
+        #expect(unsigned.signature.isEmpty)
+    }
+
+    @Test func `an envelope of another length is damaged`() {
+        let bytes = Samples.signed(.roster, Samples.roster.payload)
+        for count in [0, 7, 8, 11, 12, 75, 76, bytes.count - 1] {
+            expectFault(.damaged, "\(count) bytes") {
+                _ = try Envelope(
+                    .roster, decoding: Array(bytes.prefix(count)), isSigned: true, subject: "x")
+            }
+        }
+        for wrong in [bytes + [0], [0] + bytes] {
+            expectFault(.damaged) {
+                _ = try Envelope(.roster, decoding: wrong, isSigned: true, subject: "x")
+            }
+        }
+        expectFault(.damaged, "another kind") {
+            _ = try Envelope(.logEntry, decoding: bytes, isSigned: true, subject: "x")
+        }
+    }
+
+    @Test(arguments: ObjectKind.allCases)
+    func `a newer version is unsupported, not damaged`(kind: ObjectKind) {
+        var bytes = kind.prefix() + [UInt8](repeating: 0, count: 100)
+        bytes[4] = 1
+        let newer = bytes
+        expectFault(.unsupported) { try kind.check(newer, subject: "x") }
+        bytes[4...5] = [0, 1]
+        let muchNewer = bytes
+        expectFault(.unsupported) { try kind.check(muchNewer, subject: "x") }
+        expectFault(.unsupported) {
+            _ = try Envelope(kind, decoding: newer, isSigned: true, subject: "x")
+        }
+    }
+
+    @Test func `what only a newer version has is unsupported`() {
+        func changed(_ payload: CBOR, _ key: UInt64, _ value: CBOR) -> CBOR {
+            guard case .map(var fields) = payload else { return payload }
+            fields[key] = value
+            return .map(fields)
+        }
+        expectFault(.unsupported, "a kind of key slot") {
+            _ = try KeySlot(payload: changed(Samples.fileSlot.payload, 2, .unsigned(3)))
+        }
+        expectFault(.unsupported, "a depth") {
+            let payload = changed(Samples.checkRecord.payload, 4, .unsigned(9))
+            _ = try CheckRecord(payload: payload, subject: "x")
+        }
+        expectFault(.unsupported, "a consistency level") {
+            let payload = changed(Samples.pointBody.payload, 5, .text("perfect"))
+            _ = try PointBody(payload: payload, subject: "x")
+        }
+        expectFault(.unsupported, "a role") {
+            let member: CBOR = .map([
+                1: .bytes(Samples.identifier(1).bytes), 2: .unsigned(3),
+                3: .bytes([UInt8](repeating: 0, count: 32)),
+                4: .bytes(Samples.identifier(1).bytes),
+            ])
+            _ = try Roster(payload: changed(Samples.roster.payload, 4, .array([member])))
+        }
+        for (key, value) in [(2, CBOR.unsigned(65537)), (2, .unsigned(8192)), (3, .bytes([1]))] {
+            expectFault(.damaged, "configuration field \(key)") {
+                let payload = changed(Samples.configuration.payload, UInt64(key), value)
+                _ = try Configuration(payload: payload)
+            }
+        }
+        for numbers: [UInt64] in [[25, 8, 1], [16, 0, 1], [16, 33, 1], [16, 8, 17], [16, 8]] {
+            expectFault(.damaged, "scrypt \(numbers)") {
+                let value = CBOR.array(numbers.map { .unsigned($0) })
+                _ = try KeySlot(payload: changed(Samples.passwordSlot.payload, 3, value))
+            }
+        }
+        expectFault(.damaged, "a size above 2^63") {
+            guard case .map(var volume) = CBOR.map([:]) else { return }
+            volume[1] = .text("v")
+            volume[2] = .unsigned(1 << 63)
+            let payload = changed(Samples.pointBody.payload, 8, .array([.map(volume)]))
+            _ = try PointBody(payload: payload, subject: "x")
+        }
+    }
+}

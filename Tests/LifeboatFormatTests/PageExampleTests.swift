@@ -1,0 +1,189 @@
+import LifeboatCore
+import LifeboatFormat
+import Testing
+
+/// The examples of the pages under formats/, as they stand there.
+@Suite struct PageExampleTests {
+    @Test func `objects.md: roster`() throws {
+        let bytes = try hex(
+            """
+            4c42524f 0000 0000 3a000000
+            a4 01 50 000102030405060708090a0b0c0d0e0f 02 01
+            03 5820 0000000000000000000000000000000000000000000000000000000000000000 04 80
+            ae2d54754aab3168895023fc0105e19b1386f7f1fc568e5b7e0830b4c3f63227
+            b2437482f89b8d86b0a53454e92a19175eb7be2b5422d1ad14ec1244d9fc050a
+            """)
+        #expect(bytes.count == 134)
+        let envelope = try Envelope(.roster, decoding: bytes, isSigned: true, subject: "roster")
+        let roster = try Roster(payload: envelope.payload)
+        #expect(roster.repository.hex == "000102030405060708090a0b0c0d0e0f")
+        #expect(roster.number == 1)
+        #expect(roster.previous == .zero)
+        #expect(roster.members.isEmpty)
+        #expect(Envelope.unsigned(.roster, roster.payload) == envelope.signedBytes)
+    }
+
+    @Test func `objects.md: check record`() throws {
+        let bytes = try hex(
+            """
+            4c42434b 0000 0000 38000000
+            a7 01 50 000102030405060708090a0b0c0d0e0f 02 50 000102030405060708090a0b0c0d0e0f
+            03 1b0000019b76daa800 04 02 05 1864 06 00 07 80
+            d1cc7fe4057c72a8e7be9a30bb94529c9e5a47bb7974246a2f8e7f8d63b858d8
+            c3a6c0fc7c258ed731a036b56188054a9a74288c816951ce145ac228336add0d
+            """)
+        let envelope = try Envelope(.checkRecord, decoding: bytes, isSigned: true, subject: "x")
+        let record = try CheckRecord(payload: envelope.payload, subject: "x")
+        #expect(record.signer == record.repository)
+        #expect(record.depth == .keyless)
+        #expect(record.percent == 100)
+        #expect(record.time == 1_767_225_600_000)
+        #expect(Envelope.unsigned(.checkRecord, record.payload) == envelope.signedBytes)
+    }
+
+    @Test func `log.md: entry`() throws {
+        let bytes = try hex(
+            """
+            4c424c47 0000 0000 d8000000
+            ac 01 50 000102030405060708090a0b0c0d0e0f 02 50 02020202020202020202020202020202
+            03 50 03030303030303030303030303030303 04 01
+            05 5820 0000000000000000000000000000000000000000000000000000000000000000
+            06 50 06060606060606060606060606060606 07 1b0000019b76daa800
+            08 5820 0808080808080808080808080808080808080808080808080808080808080808
+            09 80 0a 80 0b 80
+            0c 81 83 50 09090909090909090909090909090909 02
+            5820 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+            0ad8017a2a3519ee996e514f2aa9042f118fa94d344c4158c93ae5daad66bc1b
+            1d98b3dad1668faa88b8131ff815e0250c38442e444ae83cf11d2b9904a7170a
+            """)
+        #expect(bytes.count == 292)
+        let envelope = try Envelope(.logEntry, decoding: bytes, isSigned: true, subject: "x")
+        let entry = try LogEntry(payload: envelope.payload, subject: "x")
+        #expect(entry.sequence == 1)
+        #expect(entry.writer == Samples.identifier(2))
+        #expect(entry.incarnation == Samples.identifier(3))
+        #expect(entry.body == Samples.digest(8))
+        #expect(entry.packs.isEmpty)
+        #expect(entry.heads == [Samples.head])
+        #expect(Envelope.unsigned(.logEntry, entry.payload) == envelope.signedBytes)
+    }
+
+    @Test func `keys.md: associated data of a key slot`() throws {
+        let repository = try #require(Identifier(hex: "000102030405060708090a0b0c0d0e0f"))
+        let slot = KeySlot(
+            id: repository, wrapping: .keyFile, salt: [UInt8](repeating: 4, count: 32),
+            created: 1_767_225_600_000, sealedKeys: [0xAA], sealedLabel: [0xBB])
+        let expected = try hex(
+            """
+            4c424b5300000000 a4 01 50 000102030405060708090a0b0c0d0e0f 02 02
+            04 5820 0404040404040404040404040404040404040404040404040404040404040404
+            05 1b0000019b76daa800
+            """)
+        #expect(slot.associatedData == expected)
+    }
+
+    @Test func `point.md: payload`() throws {
+        let bytes = try hex(
+            """
+            a9 01 6477656231 02 65686f737431 03 1b0000019b76daa800 04 1b0000019b76daabe8
+            05 656372617368
+            06 5820 0000000000000000000000000000000000000000000000000000000000000000
+            07 81 82 63656e76 6474657374
+            08 81 ac 01 64726f6f74 02 194003
+            03 5820 3333333333333333333333333333333333333333333333333333333333333333
+            04 01 05 656372617368 06 6466756c6c 07 194003 08 194003 09 191092 0a 00 0b 00 0c 80
+            09 6c6c696665626f617420302e31
+            """)
+        #expect(bytes.count == 183)
+        #expect(SizeClass.padded(8 + 32 + 4 + bytes.count + 16) == 1024)
+        let body = try PointBody(payload: try CBOR.decode(bytes), subject: "x")
+        #expect(body.machine == "web1")
+        #expect(body.tags == ["env": "test"])
+        #expect(body.volumes.first?.size == 16387)
+        #expect(body.volumes.first?.bytesStored == 4242)
+        #expect(body.payload.encoded() == bytes)
+    }
+
+    @Test func `pack.md: header and directory`() throws {
+        let repository = Samples.identifier(1)
+        let header = PackLayout.header(
+            .data, keyCount: 1, repository: repository, domain: Samples.identifier(2),
+            salt: [UInt8](repeating: 3, count: 32))
+        #expect(Array(header.prefix(8)) == (try hex("4c42504b 0000 01 01")))
+        #expect(header.count == 72)
+        let parsed = try PackHeader(decoding: header, subject: "x")
+        #expect(parsed.framesOffset == 1240)
+        #expect(parsed.repository == repository)
+        let bytes = try hex(
+            """
+            01000000 02000000
+            d8040000 13400000 03400000 0200 00 00 0700000000000000
+            1111111111111111111111111111111111111111111111111111111111111111 00400000
+            2222222222222222222222222222222222222222222222222222222222222222 03000000
+            """)
+        let directory = try PackDirectory(
+            decoding: bytes, framesOffset: 1240, framesEnd: 1240 + 16403, keyCount: 1,
+            subject: "x")
+        #expect(directory.frames.first?.counter == 7)
+        #expect(directory.slots.map(\.length) == [16384, 3])
+        #expect(directory.encoded(paddedTo: 104) == bytes)
+    }
+
+    @Test func `block-map.md: node`() throws {
+        var node = BlockMapNode.empty(level: 0)
+        node.children[1] = Samples.digest(0x11)
+        let expected = try hex("00 02 \(Digest.zero) \(Samples.digest(0x11))")
+        #expect(node.encoded() == expected)
+    }
+
+    @Test func `index.md: table`() throws {
+        let bytes = try hex(
+            """
+            0100000000000000 01000000 00 00 3f 00 1111111111111111 0000000000000000
+            aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+            0100000000000000
+            1111111111111111111111111111111111111111111111111111111111111111 00000000 0000 0100
+            """)
+        let shape = try IndexTableShape(decoding: bytes, available: 112, subject: "x")
+        #expect(shape.encoded == Array(bytes.prefix(32)))
+        #expect(shape.fanOutOffset == 64)
+        #expect(shape.entriesOffset == 72)
+        #expect(shape.byteCount == 112)
+        #expect(shape.bucket(of: Samples.digest(0x11)) == 0)
+        #expect(shape.bucket(of: Samples.digest(0x10)) == nil)
+    }
+
+    @Test func `changed-extents.md: file`() throws {
+        let text = """
+            lifeboat-changed-extents 0
+            base c33d295a2342a1ccf1507a7c8992ba532cfedbdfb0189696f81878cde3935268
+            volume root
+            size 1000000
+            granularity 65536
+            extents 3
+            0 65536
+            131072 131072
+            983040 16960
+            end
+
+            """
+        let extents = try ChangedExtentsText(parsing: text, subject: "x")
+        #expect(extents.size == 1_000_000)
+        #expect(extents.extents.count == 3)
+        #expect(extents.text == text)
+    }
+
+    @Test func `keys.md: recovery key`() throws {
+        let text = """
+            lifeboat recovery key 0
+            1 0001 0203 0405 0607 0809 0a0b 0c0d 0e0f 96d1
+            2 1011 1213 1415 1617 1819 1a1b 1c1d 1e1f c362
+            3 2021 2223 2425 2627 2829 2a2b 2c2d 2e2f 3db7
+            4 3031 3233 3435 3637 3839 3a3b 3c3d 3e3f 6804
+            5 4041 4243 4445 4647 4849 4a4b 4c4d 4e4f d03c
+
+            """
+        #expect(try RecoveryKeyText.parse(text) == Samples.recoveryKey)
+        #expect(RecoveryKeyText.file(Samples.recoveryKey) == text)
+    }
+}

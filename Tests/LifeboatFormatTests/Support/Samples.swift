@@ -1,0 +1,127 @@
+import LifeboatCore
+import LifeboatFormat
+import Testing
+
+/// Values of every kind, small and all different, for the suites of this module.
+enum Samples {
+    static func identifier(_ byte: UInt8) -> Identifier {
+        guard let value = Identifier([UInt8](repeating: byte, count: 16)) else {
+            preconditionFailure("16 bytes are an identifier")
+        }
+        return value
+    }
+
+    static func digest(_ byte: UInt8) -> Digest {
+        let word = UInt64(byte) &* 0x0101_0101_0101_0101
+        return Digest(word, word, word, word)
+    }
+
+    static let head = LogEntry.Head(
+        incarnation: identifier(9), sequence: 2, digest: digest(10))
+
+    static let configuration = Configuration(
+        repository: identifier(1), chunkSize: 65536, rootKey: [UInt8](repeating: 2, count: 32),
+        recoveryKey: [UInt8](repeating: 3, count: 1216), created: 1_767_225_600_000,
+        domains: [
+            .init(
+                id: identifier(4), encapsulation: [UInt8](repeating: 5, count: 1120),
+                sealedSecret: [UInt8](repeating: 6, count: 48))
+        ])
+
+    static let roster = Roster(
+        repository: identifier(1), number: 7, previous: digest(8),
+        members: [
+            .init(
+                id: identifier(2), role: .writer, publicKey: [UInt8](repeating: 3, count: 32),
+                domain: identifier(4)),
+            .init(
+                id: identifier(5), role: .keeper, publicKey: [UInt8](repeating: 6, count: 32),
+                domain: identifier(4)),
+        ])
+
+    static let passwordSlot = KeySlot(
+        id: identifier(1), wrapping: .password(logCost: 16, blockSize: 8, parallelism: 1),
+        salt: [UInt8](repeating: 2, count: 32), created: 3, sealedKeys: [4, 5],
+        sealedLabel: [6])
+
+    static let fileSlot = KeySlot(
+        id: identifier(1), wrapping: .keyFile, salt: [UInt8](repeating: 2, count: 32), created: 3,
+        sealedKeys: [4, 5], sealedLabel: [])
+
+    static let logEntry = LogEntry(
+        repository: identifier(1), writer: identifier(2), incarnation: identifier(3), sequence: 4,
+        previous: digest(5), domain: identifier(6), time: 7, body: digest(8),
+        packs: [digest(11), digest(12)], runs: [digest(13)], replacedRuns: [digest(14)],
+        heads: [head])
+
+    static let checkRecord = CheckRecord(
+        repository: identifier(1), signer: identifier(2), time: 3, depth: .sample, percent: 5,
+        problems: 6, heads: [head, head])
+
+    static let pointBody = PointBody(
+        machine: "web1", host: "zoë", begun: 1, ended: 2, consistency: .crash, parent: digest(3),
+        tags: ["env": "test", "a": ""],
+        volumes: [
+            .init(
+                name: "root", size: 16387, root: digest(4), levels: 1, consistency: .filesystem,
+                method: "full", bytesRead: 5, bytesNew: 6, bytesStored: 7, bytesZero: 8,
+                bytesUnchanged: 9, warnings: ["one", "two"])
+        ], program: "lifeboat")
+
+    /// Two frames, of two slots and of one.
+    static let packDirectory = PackDirectory(
+        frames: [
+            .init(
+                offset: 1240, sealedLength: 316, plainLength: 300, slotCount: 2, keyIndex: 0,
+                encoding: 0, counter: 0),
+            .init(
+                offset: 1556, sealedLength: 50, plainLength: 4000, slotCount: 1, keyIndex: 0,
+                encoding: 1, counter: 1),
+        ],
+        slots: [
+            .init(id: digest(1), length: 100), .init(id: digest(2), length: 200),
+            .init(id: digest(3), length: 4000),
+        ])
+    static let framesOffset = 1240
+    static let framesEnd = 1606
+
+    static let node: BlockMapNode = {
+        var node = BlockMapNode.empty(level: 1)
+        node.children[0] = digest(1)
+        node.children[5] = digest(2)
+        return node
+    }()
+
+    static let changedExtents = ChangedExtentsText(
+        base: digest(1).hex, volume: "root", size: 1_000_000, granularity: 65536,
+        extents: [
+            Extent(offset: 0, length: 65536), Extent(offset: 131_072, length: 131_072),
+            Extent(offset: 983_040, length: 16960),
+        ])
+
+    static let recoveryKey: [UInt8] = (0..<80).map { UInt8($0) }
+
+    /// An envelope with something in the place of a signature.
+    static func signed(_ kind: ObjectKind, _ payload: CBOR) -> [UInt8] {
+        Envelope.unsigned(kind, payload) + [UInt8](repeating: 0x5A, count: 64)
+    }
+}
+
+/// Bytes of hexadecimal digits; blanks and line breaks are left out.
+func hex(_ text: String) throws -> [UInt8] {
+    try #require(Hex.decode(String(text.filter { !$0.isWhitespace })))
+}
+
+/// Expects that `body` throws an error with this code.
+func expectFault(
+    _ code: LifeboatError.Code, _ comment: Comment? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+) {
+    do {
+        try body()
+        Issue.record(comment ?? "nothing was thrown", sourceLocation: sourceLocation)
+    } catch {
+        #expect(
+            (error as? LifeboatError)?.code == code, comment, sourceLocation: sourceLocation)
+    }
+}

@@ -1,0 +1,700 @@
+#!/usr/bin/env python3
+"""A second reader of Lifeboat repositories, written from formats/ alone.
+
+It is slow and small on purpose: it does what formats/ says, in that order. It needs Python 3.11,
+`cryptography` 48 or newer and `zstandard`, and never writes into a repository.
+
+    lifeboat_reader.py points  REPO --recovery-key-file K
+    lifeboat_reader.py restore REPO POINT VOLUME OUT --recovery-key-file K [--without-index]
+    lifeboat_reader.py verify  REPO [--recovery-key-file K]
+
+Exit codes: 0 all is well, 1 damaged, missing or refused, 2 usage, 3 newer format, 4 wrong key.
+"""
+
+import argparse
+import binascii
+import collections
+import functools
+import hashlib
+import hmac
+import itertools
+import os
+import re
+import struct
+import sys
+import time
+
+import zstandard
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+ZERO, FAN_OUT, BLOCK = bytes(32), 32, 65536
+OBJECT_LIMIT, FRAME_LIMIT = 64 << 20, 4 << 20
+
+class Fault(Exception):
+    """What is wrong, with which object, as one sentence."""
+    exit_code = 1
+class Unsupported(Exception):
+    exit_code = 3
+class WrongKey(Exception):
+    exit_code = 4
+
+def need(condition, message, fault=Fault):
+    if not condition:
+        raise fault(message)
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+def size_class(count):
+    """The smallest size class that holds `count` bytes: formats/README.md, "Padding"."""
+    step = 1 << max(count.bit_length() - 7, 0)
+    return 1024 if count <= 1024 else (count + step - 1) // step * step
+
+# CBOR: formats/objects.md
+def decode_cbor(data, subject):
+    """Decodes one value that fills `data`; every value has one encoding, others are refused."""
+    try:
+        value, _ = cbor_value(data, 0, 0)
+        need(value is not None and encode_cbor(value) == data, f"{subject}: CBOR of another form")
+        return value
+    except (IndexError, UnicodeDecodeError):
+        raise Fault(f"{subject}: malformed CBOR") from None
+
+def encode_cbor(value):
+    if type(value) is bool:
+        return b"\xf5" if value else b"\xf4"
+    kinds = {int: 0, bytes: 2, str: 3, list: 4, dict: 5}
+    content = value.encode() if type(value) is str else value
+    number = value if type(value) is int else len(content)
+    width = next((w for w in range(4) if number < 1 << (8 << w)), 3)
+    head = bytes([number]) if number < 24 else bytes([24 + width]) + number.to_bytes(1 << width)
+    head = bytes([kinds[type(value)] << 5 | head[0]]) + head[1:]
+    if type(value) is dict:
+        content = [part for key in sorted(value) for part in (key, value[key])]
+    if type(content) is list:
+        content = b"".join(map(encode_cbor, content))
+    return head + (content if type(content) is bytes else b"")
+
+def cbor_value(data, at, depth):
+    """A value and where the next one begins; None for what is not used here, depth is limited."""
+    major, number, at = data[at] >> 5, data[at] & 31, at + 1
+    if depth == 12 or major in (1, 6):
+        raise IndexError
+    if 24 <= number < 28:
+        width = 1 << (number - 24)
+        number, at = int.from_bytes(data[at:at + width], "big"), at + width
+    if major in (0, 7):
+        return number if major == 0 else {20: False, 21: True}.get(number), at
+    if major in (2, 3):
+        piece = data[at:at + number]
+        return piece if major == 2 else piece.decode("utf-8"), at + len(piece)
+    values = []
+    for _ in range(number * (major - 3)):
+        value, at = cbor_value(data, at, depth + 1)
+        values.append(value)
+    if None in values or (major == 5 and any(type(key) is not int for key in values[::2])):
+        raise IndexError
+    return values if major == 4 else dict(zip(values[::2], values[1::2])), at
+
+class Fields:
+    """A CBOR map whose fields are checked as they are read; unknown fields are ignored."""
+    def __init__(self, value, subject):
+        need(type(value) is dict, f"{subject} is not a map")
+        self.fields, self.subject = value, subject
+    def get(self, key, kind, limit=(1 << 64) - 1):
+        value = self.fields.get(key)
+        need(type(value) is kind, f"field {key} of {self.subject} is no {kind.__name__}")
+        need(kind is not int or value <= limit, f"field {key} of {self.subject} is {value}")
+        return value
+    def data(self, key, count):
+        value = self.get(key, bytes)
+        need(len(value) == count, f"field {key} of {self.subject} has {len(value)} bytes")
+        return value
+    def digests(self, key):
+        values = self.get(key, list) if key in self.fields else []
+        right = all(type(value) is bytes and len(value) == 32 for value in values)
+        need(right, f"field {key} of {self.subject} holds something that is no digest")
+        return values
+    def heads(self, key):
+        for head in self.get(key, list):
+            need(type(head) is list and [type(part) for part in head] == [bytes, int, bytes]
+                 and (len(head[0]), len(head[2])) == (16, 32), f"{self.subject} has a bad head")
+        return self.fields[key]
+
+# Keys: formats/keys.md
+def from_hex(text):
+    return bytes.fromhex(text) if re.fullmatch("([0-9a-fA-F]{2})*", text) else b""
+
+def parse_recovery_key(text):
+    """The 80 bytes of a recovery key file, or of the text of its QR code."""
+    rows = [row.strip() for row in text.splitlines()]
+    rows = [row for row in rows if row and not row.startswith("#")]
+    prefix = "LIFEBOAT-RECOVERY-KEY-0:"
+    if len(rows) == 1 and rows[0].startswith(prefix):
+        key = from_hex(rows[0][len(prefix):])
+        need(len(key) == 80, "the recovery key's code is incomplete", WrongKey)
+        return key
+    need(len(rows) == 6 and rows[0].startswith("lifeboat recovery key 0"),
+         'this is no recovery key: it begins with "lifeboat recovery key 0"', WrongKey)
+    key = b""
+    for number, parts in enumerate(map(str.split, rows[1:])):
+        part = from_hex("".join(parts[1:9]))
+        need(len(parts) == 10 and parts[0] == str(number + 1) and len(part) == 16
+             and parts[9].lower() == f"{binascii.crc_hqx(bytes([number]) + part, 0xFFFF):04x}",
+             f"line {number + 1} of the recovery key is mistyped", WrongKey)
+        key += part
+    return key
+
+def hkdf(secret, salt, info):
+    """HKDF-SHA-256, 32 bytes."""
+    return HKDF(hashes.SHA256(), 32, salt, info).derive(secret)
+
+def open_gcm(key, counter, associated, sealed, subject):
+    """AES-256-GCM under the nonce that a counter stands for."""
+    try:
+        return AESGCM(key).decrypt(bytes(4) + struct.pack("<Q", counter), bytes(sealed), associated)
+    except (InvalidTag, ValueError):
+        raise Fault(f"{subject} does not authenticate") from None
+
+def xwing_decapsulate(seed, encapsulation):
+    """X-Wing (draft-connolly-cfrg-xwing-kem): ML-KEM-768 with X25519."""
+    expanded = hashlib.shake_256(seed).digest(96)
+    curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
+    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+    first = lattice.decapsulate(encapsulation[:1088])
+    second = curve.exchange(x25519.X25519PublicKey.from_public_bytes(encapsulation[1088:]))
+    public = curve.public_key().public_bytes_raw()
+    label = b"\\.//^\\"
+    return hashlib.sha3_256(first + second + encapsulation[1088:] + public + label).digest()
+
+def hpke_key_schedule(shared, info, kem=0x647A):
+    """RFC 9180, base mode, HKDF-SHA-256, AES-256-GCM: the key and the nonce of message 0."""
+    suite = b"HPKE" + struct.pack(">HHH", kem, 1, 2)
+    def extract(salt, label, secret):
+        return hmac.digest(salt or ZERO, b"HPKE-v1" + suite + label + secret, "sha256")
+    def expand(key, label, context, count):
+        full = struct.pack(">H", count) + b"HPKE-v1" + suite + label + context
+        return hmac.digest(key, full + b"\x01", "sha256")[:count]
+    context = b"\x00" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
+    secret = extract(shared, b"secret", b"")
+    return expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
+
+def hpke_open(seed, encapsulation, sealed, info, subject):
+    """What was sealed to the recovery key, once, with empty associated data."""
+    need(seed, f"{subject} needs the recovery key", WrongKey)
+    try:
+        key, nonce = hpke_key_schedule(xwing_decapsulate(seed, encapsulation), info)
+        return AESGCM(key).decrypt(nonce, sealed, b"")
+    except (InvalidTag, ValueError):
+        raise Fault(f"{subject} is not opened by this recovery key") from None
+
+# Objects: formats/README.md, formats/objects.md
+class Store:
+    """A repository in a directory."""
+    def __init__(self, path):
+        self.path = path
+    def list(self, folder):
+        path = os.path.join(self.path, folder)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+    def size(self, name):
+        path = os.path.join(self.path, name)
+        need(os.path.isfile(path), f"{name} is missing")
+        return os.path.getsize(path)
+    def get(self, name, limit=OBJECT_LIMIT):
+        size = self.size(name)
+        need(size <= limit, f"{name} has {size} bytes, more than it may have")
+        return self.read(name, 0, size)
+    def read(self, name, offset, count):
+        need(self.size(name) >= offset + count, f"{name} ends before byte {offset + count}")
+        with open(os.path.join(self.path, name), "rb") as file:
+            file.seek(offset)
+            return file.read(count)
+
+def check_prefix(data, magic, subject):
+    """The first 8 bytes of every object."""
+    need(len(data) >= 8 and data[:4] == magic, f"{subject} does not begin with {magic.decode()}")
+    version = data[4] | data[5] << 8
+    need(version == 0, f"{subject} has the newer format version {version}", Unsupported)
+
+def open_envelope(data, magic, subject):
+    """Payload, signed bytes and signature of a signed small object."""
+    check_prefix(data, magic, subject)
+    length = int.from_bytes(data[8:12], "little")
+    need(len(data) == 76 + length, f"{subject} has not the length that it states")
+    return Fields(decode_cbor(data[12:-64], subject), subject), data[:-64], data[-64:]
+
+def check_signature(public, signature, data, subject):
+    try:
+        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        raise Fault(f"the signature of {subject} is wrong") from None
+
+def numbered(store, folder, width):
+    """The names of a folder as numbers; all have `width` decimal digits."""
+    for name in (names := store.list(folder)):
+        need(re.fullmatch("[0-9]{%d}" % width, name), f"{folder}/{name} does not belong there")
+    return sorted(map(int, names))
+
+class Entry:
+    """A log entry: formats/log.md."""
+    def __init__(self, data, name):
+        fields, self.signed, self.signature = open_envelope(data, b"LBLG", name)
+        self.name, self.digest = name, sha256(data)
+        self.repository, self.writer = fields.data(1, 16), fields.data(2, 16)
+        self.incarnation, self.sequence = fields.data(3, 16), fields.get(4, int)
+        self.previous, self.domain = fields.data(5, 32), fields.data(6, 16)
+        self.time, self.body = fields.get(7, int), fields.data(8, 32)
+        self.packs, self.runs = fields.digests(9), fields.digests(10)
+        self.replaced, self.heads = fields.digests(11), fields.heads(12)
+
+Domain = collections.namedtuple("Domain", "id secret chunk_key node_key")
+Volume = collections.namedtuple("Volume", "name size root levels consistency")
+Point = collections.namedtuple("Point", "entry machine host begun consistency volumes")
+
+class Repository:
+    """An open repository: its configuration, roster and logs, all checked."""
+    def __init__(self, store, recovery=None):
+        self.store, self.recovery = store, recovery
+        self.seed = recovery[16:48] if recovery else None
+        self.problems, self.logs = [], {}
+        self.read_configuration()
+        self.read_roster()
+        for folder in store.list("log"):
+            self.logs[folder] = []
+            self.attempt(self.read_log, folder, self.logs[folder])
+        for entry in self.entries():
+            self.check_heads(entry.heads, entry.name)
+
+    def attempt(self, action, *arguments):
+        """What `action` returns; a fault becomes a problem that is told at the end."""
+        try:
+            return action(*arguments)
+        except Fault as fault:
+            self.problems.append(str(fault))
+
+    # Configuration and roster: formats/objects.md
+    def read_configuration(self):
+        numbers = numbered(self.store, "config", 10)
+        need(numbers, f"{self.store.path}: no repository here")
+        name = f"config/{numbers[-1]:010d}"
+        fields, signed, signature = open_envelope(self.store.get(name), b"LBCF", name)
+        self.id, self.root_key = fields.data(1, 16), fields.data(3, 32)
+        self.chunk_size = fields.get(2, int, 4 << 20)
+        need(self.chunk_size >= 16384 and self.chunk_size & (self.chunk_size - 1) == 0,
+             f"{name} has chunk size {self.chunk_size}")
+        domains = [Fields(value, f"a domain of {name}") for value in fields.get(6, list)]
+        self.domains = {it.data(1, 16): (it.data(2, 1120), it.data(3, 48)) for it in domains}
+        if self.recovery:
+            root = ed25519.Ed25519PrivateKey.from_private_bytes(self.recovery[48:]).public_key()
+            need((self.recovery[:16], root.public_bytes_raw()) == (self.id, self.root_key),
+                 f"the recovery key is not that of repository {self.id.hex()}", WrongKey)
+        check_signature(self.root_key, signature, signed, name)
+
+    def read_roster(self):
+        numbers, previous = numbered(self.store, "roster", 10), ZERO
+        need(numbers and numbers == list(range(1, numbers[-1] + 1)), "a roster object is missing")
+        for number in numbers:
+            name = f"roster/{number:010d}"
+            data = self.store.get(name)
+            fields, signed, signature = open_envelope(data, b"LBRO", name)
+            check_signature(self.root_key, signature, signed, name)
+            need((fields.data(1, 16), fields.get(2, int), fields.data(3, 32))
+                 == (self.id, number, previous), f"{name} belongs elsewhere")
+            previous, self.members = sha256(data), {}
+            for value in fields.get(4, list):
+                member = Fields(value, f"a member of {name}")
+                need(member.get(2, int) in (1, 2), f"{name} has an unknown role", Unsupported)
+                self.members[member.data(1, 16)] = member.data(3, 32), member.data(4, 16)
+
+    def member(self, writer, subject):
+        need(writer in self.members, f"{subject} is by {writer.hex()}, who is not in the roster")
+        return self.members[writer]
+
+    # Logs: formats/log.md
+    def read_log(self, folder, entries):
+        previous, numbers = ZERO, numbered(self.store, f"log/{folder}", 16)
+        for number in range(1, max(numbers, default=0) + 1):
+            name = f"log/{folder}/{number:016d}"
+            entry = self.attempt(self.read_entry, name, (self.id, folder, number), previous)
+            entries += [entry] if entry else []
+            previous = entry.digest if entry else None
+    def read_entry(self, name, place, previous):
+        entry = Entry(self.store.get(name), name)
+        public, domain = self.member(entry.writer, name)
+        check_signature(public, entry.signature, entry.signed, name)
+        need((entry.repository, entry.incarnation.hex(), entry.sequence) == place
+             and entry.domain == domain, f"{name} belongs elsewhere")
+        need(previous in (None, entry.previous), f"{name} does not follow the entry before it")
+        return entry
+    def entries(self):
+        return [entry for log in self.logs.values() for entry in log]
+
+    def check_heads(self, heads, subject):
+        """Whether all that somebody has seen is still there."""
+        for incarnation, sequence, digest in heads:
+            log = {entry.sequence: entry.digest for entry in self.logs.get(incarnation.hex(), [])}
+            if log.get(sequence) != digest:
+                self.problems.append(f"{subject} has seen entry {sequence} of log "
+                                     f"{incarnation.hex()}: somebody removed or exchanged it")
+
+    # Points: formats/point.md
+    @functools.cache
+    def domain(self, identifier):
+        need(identifier in self.domains, f"there is no domain {identifier.hex()}")
+        info = b"lifeboat domain secret" + self.id + identifier
+        secret = hpke_open(self.seed, *self.domains[identifier], info, "the domain secret")
+        return Domain(identifier, secret, hkdf(secret, self.id, b"lifeboat chunk id"),
+                      hkdf(secret, self.id, b"lifeboat node id"))
+
+    def body_object(self, entry):
+        name = f"points/{entry.incarnation.hex()}/{entry.sequence:016d}"
+        data = self.store.get(name)
+        need(sha256(data) == entry.body, f"{name} is not what its log entry names")
+        check_prefix(data, b"LBPT", name)
+        need(len(data) == size_class(len(data)), f"{name} is not padded to a size class")
+        return name, data
+
+    def point(self, entry):
+        name, data = self.body_object(entry)
+        key = hkdf(self.domain(entry.domain).secret, data[8:40], b"lifeboat point body")
+        place = self.id + entry.incarnation + struct.pack("<Q", entry.sequence)
+        plain = open_gcm(key, 0, data[:8] + place, data[40:], name)
+        end = 4 + int.from_bytes(plain[:4], "little")
+        need(end <= len(plain) and not any(plain[end:]), f"{name} is padded with more than zeros")
+        fields, volumes = Fields(decode_cbor(plain[4:end], name), name), {}
+        for value in fields.get(8, list):
+            volume = Fields(value, f"a volume of {name}")
+            record = Volume(volume.get(1, str), volume.get(2, int, (1 << 63) - 1),
+                            volume.data(3, 32), volume.get(4, int, 12), volume.get(5, str))
+            shape = level_count(-(-record.size // self.chunk_size))
+            need(record.root == ZERO or record.levels == shape,
+                 f"volume {record.name} of {name} has {record.levels} levels, not {shape}")
+            need(record.name not in volumes, f"{name} has two volumes named {record.name}")
+            volumes[record.name] = record
+        return Point(entry, fields.get(1, str), fields.get(2, str), fields.get(3, int),
+                     fields.get(5, str), volumes)
+
+    def points(self):
+        """All points that can be read, oldest first."""
+        points = [self.attempt(self.point, entry) for entry in self.entries() if any(entry.body)]
+        return sorted(filter(None, points), key=lambda it: (it.entry.time, it.entry.digest))
+    def find_point(self, text):
+        found = points = self.points()
+        if text != "latest":
+            found = [point for point in points if point.entry.digest.hex().startswith(text)]
+            need(len(found) == 1, f"{len(found)} points have an id that begins with {text}")
+        need(len({it.machine for it in found}) == 1, "not the points of one machine: give an id")
+        return found[-1]
+
+    # Where chunks and nodes are: formats/pack.md, formats/index.md
+    @functools.cache
+    def pack(self, name):
+        return Pack(self, name)
+    def pack_names(self):
+        return list(dict.fromkeys(name for entry in self.entries() for name in entry.packs))
+    def run_names(self):
+        replaced = {name for entry in self.entries() for name in entry.replaced}
+        runs = dict.fromkeys(name for entry in self.entries() for name in entry.runs)
+        return [name for name in runs if name not in replaced]
+
+    def locations(self, without_index=False):
+        """From id to all its places (pack, frame, slot), those in good packs first."""
+        places = collections.defaultdict(list)
+        if without_index:
+            for name in self.pack_names():
+                pack = self.attempt(self.pack, name)
+                for frame, slots in enumerate(pack.slots if pack else []):
+                    for slot, (identifier, _) in enumerate(slots):
+                        places[identifier].append((name, frame, slot))
+        else:
+            for name in self.run_names():
+                for identifier, place in self.attempt(read_run, self, name) or []:
+                    places[identifier].append(place)
+        damaged = {from_hex(name) for name in self.store.list("damaged") if len(name) == 64}
+        for known in places.values():
+            known.sort(key=lambda place: place[0] in damaged)
+        return places
+
+    def fetch(self, places, identifier, key, what):
+        """The bytes with this id, from the first place where they are right."""
+        faults = []
+        for name, frame, slot in places.get(identifier, []):
+            try:
+                pack = self.pack(name)
+                where = f"slot {slot} of frame {frame} of {pack.object}"
+                known = frame < len(pack.slots) and slot < len(pack.slots[frame])
+                data = pack.frame(frame)[slot] if known else b""
+                need(hmac.digest(key, data, "sha256") == identifier, f"{where} has another id")
+                return data
+            except Fault as fault:
+                faults.append(str(fault))
+        raise Fault(f"{what} is lost: " + ("; ".join(faults) or "no known pack holds it"))
+
+    # Block map: formats/block-map.md
+    def chunks(self, point, volume, places):
+        """All chunks of a volume that hold something: number, length, id."""
+        count = -(-volume.size // self.chunk_size)
+        node_key = self.domain(point.entry.domain).node_key
+        def walk(identifier, level, first):
+            what = f"node {identifier.hex()} of level {level} of volume {volume.name}"
+            data = self.fetch(places, identifier, node_key, what)
+            for number, child in enumerate(decode_node(data, level, what)):
+                start = first + number * FAN_OUT**level
+                if child == ZERO:
+                    continue
+                need(start < count, f"{what} has a child beyond the volume's end")
+                if level > 0:
+                    yield from walk(child, level - 1, start)
+                else:
+                    size = min(self.chunk_size, volume.size - start * self.chunk_size)
+                    yield start, size, child
+        if volume.root != ZERO:
+            yield from walk(volume.root, volume.levels - 1, 0)
+
+def level_count(chunk_count):
+    """The levels of a block map."""
+    return next(n for n in range(1, 14) if FAN_OUT**n >= chunk_count) if chunk_count else 0
+def decode_node(data, level, what):
+    need(len(data) >= 34 and data[0] == level and 1 <= data[1] <= FAN_OUT
+         and len(data) == 2 + 32 * data[1] and data[-32:] != ZERO, f"{what} is malformed")
+    return [data[at:at + 32] for at in range(2, len(data), 32)]
+def pack_path(name):
+    return f"packs/{name.hex()[:2]}/{name.hex()}"
+
+class Pack:
+    """A pack's header, key table and directory: formats/pack.md."""
+    def __init__(self, repository, name):
+        self.repository, self.name = repository, name
+        self.object = subject = pack_path(name)
+        size = (store := repository.store).size(subject)
+        need(1024 <= size <= OBJECT_LIMIT, f"{subject} has an impossible size of {size} bytes")
+        need(size == size_class(size), f"{subject} is not padded to a size class")
+        header = store.read(subject, 0, 72)
+        check_prefix(header, b"LBPK", subject)
+        self.content, key_count = header[6], header[7]
+        need(self.content in (1, 2) and key_count > 0, f"{subject} has a malformed header")
+        need(header[8:24] == repository.id, f"{subject} belongs to another repository")
+        self.domain = repository.domain(header[24:40])
+        key_size = 1168 if self.content == 1 else 32
+        first, end = 72 + key_count * key_size, size - 32
+        need(first <= end, f"{subject} ends inside its key table")
+        table = store.read(subject, 72, first - 72)
+        self.entries = [table[at:at + key_size] for at in range(0, len(table), key_size)]
+        key = hkdf(self.domain.secret, header[40:], b"lifeboat pack directory")
+        trailer = open_gcm(key, 0, header, store.read(subject, end, 32), f"trailer of {subject}")
+        offset, zero = struct.unpack("<QQ", trailer)
+        need(first <= offset <= end - 24 and zero == 0, f"{subject} has an impossible trailer")
+        sealed = store.read(subject, offset, end - offset)
+        plain = open_gcm(key, 1, header, sealed, f"directory of {subject}")
+        self.read_directory(plain, first, offset, key_count)
+
+    def read_directory(self, plain, end, frames_end, key_count):
+        subject = f"the directory of {self.object}"
+        frame_count, slot_count = struct.unpack_from("<II", plain)
+        at = 8 + 24 * frame_count
+        total = at + 36 * slot_count
+        need(frame_count <= 65535 and total <= len(plain) and not any(plain[total:]),
+             f"{subject} has wrong counts or is not padded with zeros")
+        self.frames, self.slots = [], []
+        for number in range(frame_count):
+            frame = struct.unpack_from("<IIIHBBQ", plain, 8 + 24 * number)
+            offset, sealed, length, slots, key_index, encoding, _ = frame
+            need(offset >= end and sealed >= 16 and offset + sealed <= frames_end
+                 and length <= FRAME_LIMIT and key_index < key_count and encoding <= 1
+                 and at + 36 * slots <= total, f"{subject} has an impossible frame {number}")
+            end = offset + sealed
+            records = [struct.unpack_from("<32sI", plain, at + 36 * slot) for slot in range(slots)]
+            need(sum(size for _, size in records) == length, f"{subject} has wrong slot lengths")
+            self.frames.append(frame)
+            self.slots.append(records)
+            at += 36 * slots
+        need(at == total, f"{subject} counts its slots wrongly")
+    @functools.cache
+    def key(self, index):
+        """A frame key and its id."""
+        entry, seed, what = self.entries[index], self.repository.seed, f"a key of {self.object}"
+        if self.content == 2:
+            return hkdf(self.domain.secret, entry, b"lifeboat metadata frame"), sha256(entry)
+        info = b"lifeboat frame key" + self.repository.id + self.domain.id
+        return hpke_open(seed, entry[:1120], entry[1120:], info, what), sha256(entry[:1120])
+    @functools.lru_cache(8)
+    def frame(self, number):
+        """The plain slots of a frame."""
+        offset, sealed, length, _, key_index, encoding, counter = self.frames[number]
+        subject = f"frame {number} (bytes {offset} to {offset + sealed}) of {self.object}"
+        key, key_id = self.key(key_index)
+        associated = b"LBFR" + self.repository.id + key_id + struct.pack("<Q", counter)
+        data = self.repository.store.read(self.object, offset, sealed)
+        plain = open_gcm(key, counter, associated, data, subject)
+        if encoding == 1:
+            plain = decompress(plain, length, subject)
+        need(len(plain) == length, f"{subject} has {len(plain)} bytes instead of {length}")
+        ends = list(itertools.accumulate(size for _, size in self.slots[number]))
+        return [plain[start:end] for start, end in zip([0] + ends, ends)]
+
+def decompress(data, length, subject):
+    """Exactly one zstd frame that states its content size."""
+    try:
+        need(zstandard.frame_content_size(data) == length, f"{subject} states another length")
+        decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        plain = decoder.decompress(data)
+    except zstandard.ZstdError as error:
+        raise Fault(f"{subject} does not decompress: {error}") from None
+    need(decoder.eof and not decoder.unused_data, f"{subject} is not one zstd frame")
+    return plain
+
+# Index: formats/index.md
+def named_object(repository, subject, magic, limit):
+    """An object that is named by the SHA-256 of its bytes."""
+    data = repository.store.get(subject, limit)
+    need(sha256(data).hex() == subject[-64:], f"{subject} has changed: its name is not its hash")
+    check_prefix(data, magic, subject)
+    need(len(data) >= 1024 and data[8:24] == repository.id,
+         f"{subject} is too short or belongs to another repository")
+    return data
+
+def read_run_object(repository, name):
+    """The bytes of a run whose name and signature are right, without the signature."""
+    subject = f"index/{name.hex()}"
+    data = named_object(repository, subject, b"LBIX", 2 << 30)
+    public, domain = repository.member(data[40:56], subject)
+    need(data[24:40] == domain, f"{subject} belongs to another domain than its writer")
+    check_signature(public, data[-64:], b"LBIX" + sha256(data[:-64]), subject)
+    return data[:-64]
+
+def read_run(repository, name):
+    """The entries of an index run: id and (pack, frame, slot)."""
+    subject, data = f"index/{name.hex()}", read_run_object(repository, name)
+    header, plain = data[:88], bytearray()
+    key = hkdf(repository.domain(data[24:40]).secret, data[56:88], b"lifeboat index run")
+    for number, at in enumerate(range(88, len(data), BLOCK + 16)):
+        block = data[at:at + BLOCK + 16]
+        associated = header + bytes([at + len(block) == len(data)])
+        plain += open_gcm(key, number, associated, block, f"block {number} of {subject}")
+    total, pack_count, bits, _, shift, zero, base, zeros = struct.unpack_from("<QIBBBBQQ", plain)
+    right_bits = next(b for b in range(25) if b == 24 or total >> b <= 64)
+    fan_out = 32 + 32 * pack_count
+    first = fan_out + (8 << right_bits)
+    end = first + 40 * total
+    need(bits == right_bits and not zero | zeros and 1 <= total <= 1 << 18
+         and len(plain) == size_class(end) and not any(plain[end:]),
+         f"{subject} has an impossible table or wrong padding")
+    packs = [bytes(plain[at:at + 32]) for at in range(32, fan_out, 32)]
+    counts, result, last = [0] * (1 << bits), [], b""
+    for at in range(first, end, 40):
+        identifier, pack, frame, slot = struct.unpack_from("<32sIHH", plain, at)
+        need(identifier >= last and pack < pack_count, subject + " has an impossible entry")
+        last = identifier
+        distance = int.from_bytes(identifier[:8], "big") - base
+        need(0 <= distance << shift < 1 << 64, subject + " has an entry that is in no bucket")
+        counts[distance << shift >> (64 - bits)] += 1
+        result.append((identifier, (packs[pack], frame, slot)))
+    table = struct.unpack_from(f"<{len(counts)}Q", plain, fan_out)
+    need(table == tuple(itertools.accumulate(counts)), f"{subject} has a wrong fan-out table")
+    return result
+
+# The commands
+def restore(repository, point, volume_name, target, without_index=False):
+    """Writes a volume to a new file; an unfinished one keeps the name OUT.partial."""
+    need(volume_name in point.volumes, f"no volume {volume_name}, only {', '.join(point.volumes)}")
+    need(not os.path.exists(target), f"{target} exists already; nothing was overwritten")
+    volume = point.volumes[volume_name]
+    places = repository.locations(without_index)
+    key = repository.domain(point.entry.domain).chunk_key
+    with open(target + ".partial", "wb") as output:
+        output.truncate(volume.size)
+        for number, size, identifier in repository.chunks(point, volume, places):
+            offset = number * repository.chunk_size
+            what = f"chunk {number} (from byte {offset}) of volume {volume_name}"
+            data = repository.fetch(places, identifier, key, what)
+            need(len(data) == size, f"{what} has {len(data)} bytes")
+            output.seek(offset)
+            output.write(data)
+    os.rename(target + ".partial", target)
+
+def verify(repository):
+    """Checks all objects by names and signatures, and with the recovery key every byte."""
+    attempt, entries = repository.attempt, repository.entries()
+    for entry in filter(lambda it: any(it.body), entries):
+        attempt(repository.body_object, entry)
+    for name in repository.run_names():
+        attempt(read_run_object, repository, name)
+    for name in repository.pack_names():
+        attempt(named_object, repository, pack_path(name), b"LBPK", OBJECT_LIMIT)
+    for name in repository.store.list("checks"):
+        attempt(check_check_record, repository, f"checks/{name}")
+    print(f"{len(entries)} log entries, {len(repository.run_names())} index runs, "
+          f"{len(repository.pack_names())} packs: names, chains and signatures checked")
+    if repository.recovery:
+        attempt(check_content, repository)
+        print("every frame, chunk and node was read and checked")
+
+def check_check_record(repository, name):
+    fields, signed, signature = open_envelope(repository.store.get(name), b"LBCK", name)
+    signer = fields.data(2, 16)
+    need(fields.data(1, 16) == repository.id, f"{name} belongs to another repository")
+    known = {repository.id: (repository.root_key, None)}.get(signer)
+    check_signature((known or repository.member(signer, name))[0], signature, signed, name)
+    repository.check_heads(fields.heads(7), name)
+
+def check_content(repository):
+    problems, sizes = repository.problems, collections.defaultdict(set)
+    for name in repository.pack_names():
+        pack = repository.attempt(repository.pack, name)
+        for frame, slots in enumerate(pack.slots if pack else []):
+            key = pack.domain.chunk_key if pack.content == 1 else pack.domain.node_key
+            data = repository.attempt(pack.frame, frame) or []
+            for slot, ((identifier, size), plain) in enumerate(zip(slots, data)):
+                sizes[identifier].add(size)
+                if hmac.digest(key, plain, "sha256") != identifier:
+                    problems.append(f"slot {slot} of frame {frame} of {pack.object} has another id")
+    found = repository.locations(without_index=True)
+    for identifier, places in repository.locations().items():
+        if not set(places) <= set(found[identifier]):
+            problems.append(f"the index has a wrong place for {identifier.hex()}")
+    for point in repository.points():
+        for volume in point.volumes.values():
+            for number, size, identifier in repository.chunks(point, volume, found):
+                if size not in sizes[identifier]:
+                    problems.append(f"chunk {number} of volume {volume.name} of point "
+                                    f"{point.entry.digest.hex()} is lost")
+
+def list_points(repository):
+    for point in repository.points():
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(point.entry.time // 1000))
+        volumes = [f"{volume.name} {volume.size}" for volume in point.volumes.values()]
+        print(point.entry.digest.hex(), when, point.machine, point.consistency, *volumes)
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description="a second reader of Lifeboat repositories")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("points", "restore", "verify"):
+        sub = commands.add_parser(command)
+        for name in ("repo", "point", "volume", "out")[:4 if command == "restore" else 1]:
+            sub.add_argument(name)
+        sub.add_argument("--without-index", action="store_true")
+        sub.add_argument("--recovery-key-file", required=command != "verify")
+    options, recovery = parser.parse_args(arguments), None
+    try:
+        if options.recovery_key_file:
+            with open(options.recovery_key_file, encoding="utf-8") as file:
+                recovery = parse_recovery_key(file.read())
+        repository = Repository(Store(options.repo), recovery)
+        if options.command == "restore":
+            point = repository.find_point(options.point)
+            restore(repository, point, options.volume, options.out, options.without_index)
+        else:
+            {"points": list_points, "verify": verify}[options.command](repository)
+        problems = list(dict.fromkeys(repository.problems))
+    except (Fault, Unsupported, WrongKey, OSError, UnicodeDecodeError) as fault:
+        problems = [fault]
+    for problem in problems:
+        print(f"lifeboat_reader: {problem}", file=sys.stderr)
+    return max((getattr(problem, "exit_code", 1) for problem in problems), default=0)
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
