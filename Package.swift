@@ -61,6 +61,12 @@ targets += [
             "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
             argumentParser,
         ], swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatLab",
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatVolume", "Lifeboat",
+            argumentParser,
+        ], swiftSettings: settings),
     .testTarget(
         name: "LifeboatCommandTests",
         dependencies: [
@@ -72,6 +78,7 @@ let package = Package(
     name: "lifeboat",
     products: [
         .executable(name: "lifeboat", targets: ["LifeboatCommand"]),
+        .executable(name: "lifeboat-lab", targets: ["LifeboatLab"]),
         .library(name: "Lifeboat", targets: ["Lifeboat"]),
     ],
     dependencies: [

@@ -1,4 +1,5 @@
 import LifeboatCore
+public import LifeboatVolume
 
 public struct BackupOptions: Sendable {
     /// A volume to be backed up.
@@ -6,9 +7,20 @@ public struct BackupOptions: Sendable {
         public var name: String
         /// A path, or `-` for standard input.
         public var path: String
+        /// What reads the volume; `nil` for the file or device at `path`.
+        public var reader: (any VolumeReader)?
+
+        /// A file, a block device, or standard input.
         public init(name: String, path: String) {
             self.name = name
             self.path = path
+        }
+
+        /// A volume that the caller reads by means of its own.
+        public init(name: String, reader: any VolumeReader) {
+            self.name = name
+            self.reader = reader
+            path = reader.name
         }
     }
 

@@ -68,7 +68,7 @@ struct Hint {
     ///
     /// `mismatch`: offset of a chunk that did change; the hint is worthless then.
     func audit(
-        _ volume: FileVolume, parentRoot: BlockMapRoot, nodes: NodeReader,
+        _ volume: any VolumeReader, parentRoot: BlockMapRoot, nodes: NodeReader,
         options: BackupOptions, hasher: KeyedHasher
     ) throws(LifeboatError) -> (bytes: UInt64, mismatch: UInt64?) {
         let changed = chunks.reduce(UInt64(0)) { $0 + ($1.upperBound - $1.lowerBound) }

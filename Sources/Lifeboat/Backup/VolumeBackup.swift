@@ -64,7 +64,7 @@ struct VolumeBackup {
     }
 
     func run() throws(LifeboatError) -> Outcome {
-        if source.path == "-" {
+        if source.reader == nil, source.path == "-" {
             guard options.changedExtents[source.name] == nil else {
                 throw LifeboatError(
                     .refused, "standard input cannot be read at changed extents only",
@@ -72,7 +72,7 @@ struct VolumeBackup {
             }
             return try scanStream()
         }
-        let volume = try FileVolume(path: source.path)
+        let volume = try openVolume()
         guard let path = options.changedExtents[source.name] else {
             return try scanWhole(volume, warnings: [], audited: 0)
         }
@@ -80,6 +80,7 @@ struct VolumeBackup {
             path: path, volume: source.name, size: volume.size, parent: parent,
             chunkSize: chunkSize)
         let audit: (bytes: UInt64, mismatch: UInt64?)
+        events.tell(.started(stage: "auditing", total: nil))
         do throws(LifeboatError) {
             audit = try hint.audit(
                 volume, parentRoot: parentRoot, nodes: nodes, options: options,
@@ -87,6 +88,7 @@ struct VolumeBackup {
         } catch {
             return try scanWhole(volume, instead: error, audited: 0)
         }
+        events.tell(.finished(stage: "auditing"))
         if let mismatch = audit.mismatch {
             let text =
                 "the changed extents do not name a change at byte \(mismatch); "
@@ -102,17 +104,22 @@ struct VolumeBackup {
 
     /// Without the parent's whole map, what is unchanged cannot be taken from it.
     private func scanWhole(
-        _ volume: FileVolume, instead error: LifeboatError, audited: UInt64
+        _ volume: any VolumeReader, instead error: LifeboatError, audited: UInt64
     ) throws(LifeboatError) -> Outcome {
         guard error.code == .damaged else { throw error }
         let text = "\(error.description); everything was read instead"
         return try scanWhole(volume, warnings: [text], audited: audited)
     }
 
+    private func openVolume() throws(LifeboatError) -> any VolumeReader {
+        if let reader = source.reader { return reader }
+        return try FileVolume(path: source.path)
+    }
+
     // MARK: the three ways
 
     private func scanWhole(
-        _ volume: FileVolume, warnings: [String], audited: UInt64
+        _ volume: any VolumeReader, warnings: [String], audited: UInt64
     ) throws(LifeboatError) -> Outcome {
         let inUse = volume.inUse
         let path = FingerprintFile.path(
@@ -151,7 +158,7 @@ struct VolumeBackup {
     }
 
     private func scanHinted(
-        _ volume: FileVolume, _ hint: Hint, audited: UInt64
+        _ volume: any VolumeReader, _ hint: Hint, audited: UInt64
     ) throws(LifeboatError) -> Outcome {
         let inUse = volume.inUse
         let path = FingerprintFile.path(
@@ -197,7 +204,7 @@ struct VolumeBackup {
     // MARK: driving
 
     private func drive(
-        _ scan: any ScanSource, _ volume: FileVolume?, _ builder: BlockMapBuilder,
+        _ scan: any ScanSource, _ volume: (any VolumeReader)?, _ builder: BlockMapBuilder,
         _ old: FingerprintFile?, _ new: FingerprintFile?, inUse: String?, warnings: [String],
         audited: UInt64, method: String
     ) throws(LifeboatError) -> Outcome {

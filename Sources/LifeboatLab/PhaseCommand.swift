@@ -1,0 +1,116 @@
+import ArgumentParser
+import Foundation
+import Lifeboat
+import LifeboatCodec
+import LifeboatCore
+import LifeboatSystem
+
+/// What a phase took and did.
+struct PhaseReport: Codable {
+    var seconds: Double
+    var cpuSeconds: Double
+    /// The most memory that the phase's process had resident.
+    var peakBytes: UInt64
+    var point: String?
+    var volumeBytes: UInt64?
+    var bytesRead: UInt64?
+    var bytesNew: UInt64?
+    var dataBytes: UInt64?
+    var metadataBytes: UInt64?
+    var auditSeconds: Double?
+    var auditBytes: UInt64?
+    var method: String?
+    var chunksChecked: UInt64?
+    var packs: UInt64?
+    var problems: Int?
+}
+
+/// One measured phase, in this process; the other commands run it.
+struct PhaseCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "phase", abstract: "One phase of a measurement.", shouldDisplay: false)
+
+    enum Kind: String, ExpressibleByArgument { case initialise, backup, verify }
+
+    @Argument var kind: Kind
+    @Option var folder: String
+    @Option var machine = "machine"
+    @Option var hint: String?
+    /// A `VolumeRecipe` as JSON.
+    @Option var recipe: String?
+
+    func run() throws {
+        let start = Clock.monotonicSeconds()
+        let stages = StageClock()
+        let operations = Operations(
+            access: RepositoryAccess(
+                location: folder + "/repository",
+                secret: .password(SecretBytes(Array("laboratory".utf8))),
+                stateDirectory: folder + "/state", cacheDirectory: folder + "/cache"),
+            events: stages)
+        var report = PhaseReport(seconds: 0, cpuSeconds: 0, peakBytes: 0)
+        switch kind {
+        case .initialise:
+            _ = try operations.initialise(
+                chunkSize: SyntheticVolume.chunkByteCount,
+                recoveryKeyFile: folder + "/recovery.key", keyLabel: "laboratory")
+        case .backup:
+            let recipe = try JSONDecoder().decode(
+                VolumeRecipe.self, from: Data((recipe ?? "").utf8))
+            var options = BackupOptions(
+                machine: machine,
+                sources: [.init(name: "disk", reader: SyntheticVolume(recipe))])
+            if let hint { options.changedExtents = ["disk": hint] }
+            let result = try operations.backup(options)
+            let volume = result.volumes[0]
+            report.point = result.point?.hex
+            report.volumeBytes = volume.size
+            report.bytesRead = volume.bytesRead
+            report.bytesNew = volume.bytesNew
+            report.dataBytes = volume.bytesStored
+            report.metadataBytes = result.bytesMetadata
+            report.auditSeconds = stages.seconds(of: "auditing")
+            report.auditBytes = volume.bytesAudited
+            report.method = volume.method
+        case .verify:
+            let result = try operations.verify(VerificationOptions())
+            report.chunksChecked = result.chunksChecked
+            report.packs = result.packs
+            report.problems = result.problems.count
+        }
+        report.seconds = Clock.monotonicSeconds() - start
+        report.cpuSeconds = Clock.cpuSeconds()
+        report.peakBytes = Clock.peakMemoryBytes
+        print(try json(report))
+    }
+}
+
+/// Measures how long stages take.
+private final class StageClock: EventSink, @unchecked Sendable {
+    private let lock = NSLock()
+    private var begun: [String: Double] = [:]
+    private var spent: [String: Double] = [:]
+
+    func tell(_ event: Event) {
+        let now = Clock.monotonicSeconds()
+        lock.withLock {
+            switch event {
+            case .started(let stage, _): begun[stage] = now
+            case .finished(let stage):
+                spent[stage, default: 0] += now - (begun.removeValue(forKey: stage) ?? now)
+            case .warning(let text): FileHandle.standardError.write(Data((text + "\n").utf8))
+            case .progress, .note: break
+            }
+        }
+    }
+
+    func seconds(of stage: String) -> Double? { lock.withLock { spent[stage] } }
+}
+
+/// A value as one line of JSON with keys like `peak_bytes`.
+func json(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
