@@ -1,5 +1,6 @@
 import LifeboatCodec
 import LifeboatCore
+import LifeboatFormat
 import LifeboatSystem
 import LifeboatTesting
 import Testing

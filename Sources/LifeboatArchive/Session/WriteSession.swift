@@ -237,6 +237,8 @@ public final class WriteSession: @unchecked Sendable {
         closedPacks.close()
         storing?.join()
         storing = nil
+        journal.release()
+        for old in adopted { old.release() }
     }
 }
 
