@@ -1,5 +1,6 @@
 import LifeboatCore
 
+/// What to back up, and how.
 public struct BackupOptions: Sendable {
     /// A volume to be backed up.
     public struct Source: Sendable {
@@ -40,6 +41,7 @@ public struct BackupOptions: Sendable {
     }
 }
 
+/// Which points are meant; what is `nil` or empty lets all pass.
 public struct PointFilter: Sendable {
     public var machine: String?
     public var host: String?
@@ -47,6 +49,7 @@ public struct PointFilter: Sendable {
     public init() {}
 }
 
+/// What to restore, and where to.
 public struct RestoreOptions: Sendable {
     /// An id, a unique prefix, or `latest`.
     public var point: String
@@ -69,7 +72,9 @@ public struct RestoreOptions: Sendable {
     }
 }
 
+/// How thoroughly to verify.
 public struct VerificationOptions: Sendable {
+    /// What is looked at.
     public enum Depth: Sendable {
         case structure
         /// Every byte.

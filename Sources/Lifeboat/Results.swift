@@ -48,6 +48,7 @@ public struct BackupResult: Sendable {
 
 /// A recovery point as `points` and `show` tell it.
 public struct PointSummary: Sendable {
+    /// One volume of the point.
     public struct Volume: Sendable {
         public var name: String
         public var size: UInt64
@@ -98,6 +99,7 @@ public struct VolumeDifference: Sendable {
 
 /// What `stats` counts.
 public struct StatisticsResult: Sendable {
+    /// What a machine has in the repository.
     public struct Machine: Sendable {
         public var machine: String
         public var points: Int
@@ -139,6 +141,7 @@ public struct VolumeRestoreResult: Sendable {
     public var bytesResumed: UInt64
 }
 
+/// What a restore did.
 public struct RestoreResult: Sendable {
     public var point: Digest
     public var volumes: [VolumeRestoreResult]
@@ -156,6 +159,7 @@ public struct VerificationProblem: Sendable {
     public var isSetAside: Bool
 }
 
+/// What a verification looked at and found.
 public struct VerificationResult: Sendable {
     /// `structure`, `keyless`, `sample` or `data`.
     public var depth: String
@@ -182,6 +186,7 @@ public struct KeySummary: Sendable {
     public var isCurrent: Bool
 }
 
+/// What a rebuilt index was made of.
 public struct IndexRebuildResult: Sendable {
     public var packs: UInt64
     public var entries: UInt64
@@ -207,6 +212,7 @@ public struct BenchmarkRow: Sendable {
     public var ratio: Double?
 }
 
+/// How fast each stage runs on this host.
 public struct BenchmarkResult: Sendable {
     public var source: String
     public var bytes: UInt64
