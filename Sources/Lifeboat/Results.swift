@@ -29,6 +29,9 @@ public struct VolumeBackupResult: Sendable {
     public var method: String
     /// Bytes of the hint's audit sample that were read again.
     public var bytesAudited: UInt64
+    /// Whether something went otherwise than asked for: a hint that was wrong, a source that
+    /// changed its size, damage met in the parent. A live source, told by `consistency`, is not.
+    public var isDegraded: Bool
     public var warnings: [String]
 }
 

@@ -3,7 +3,8 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`.
+/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`,
+/// `checks/`.
 /// Cache: `index/` with opened index runs.
 public struct LocalDirectories: Sendable {
     public let state: String
@@ -15,14 +16,36 @@ public struct LocalDirectories: Sendable {
     ) throws(LifeboatError) {
         state = stateRoot + "/" + repository.hex
         cache = cacheRoot + "/" + repository.hex
-        for directory in [sessions, fingerprints, restores, indexCache] {
+        for directory in [sessions, fingerprints, restores, checks, indexCache] {
             try Files.makeDirectories(directory)
+        }
+    }
+
+    /// Part of the names of files that are not finished; their makers hold locks on them.
+    public static let unfinishedMark = ".new-"
+    /// The ending of a running session's index runs, on which it holds locks.
+    static let runEnding = ".run"
+
+    /// Removes what processes that died have left here; journals stay, for they are taken over.
+    public func cleanLeftovers() {
+        for directory in [state, sessions, fingerprints, restores, indexCache] {
+            for name in (try? Files.list(directory)) ?? [] {
+                let hasLock = name.contains(Self.unfinishedMark) || name.hasSuffix(Self.runEnding)
+                guard hasLock || name.hasSuffix(".tmp") else { continue }
+                // A lock is taken just after a file is made; one without a lock lives shortly.
+                guard let file = try? File(path: directory + "/" + name, access: .read),
+                    let age = file.ageSeconds, age > (hasLock ? 60 : 3600),
+                    (try? file.lock(exclusive: true, wait: false)) == true
+                else { continue }
+                try? Files.remove(file.path)
+            }
         }
     }
 
     public var sessions: String { state + "/sessions" }
     public var fingerprints: String { state + "/fingerprints" }
     public var restores: String { state + "/restores" }
+    var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }
     var incarnationFile: String { state + "/incarnation" }
     var headsFile: String { state + "/heads" }

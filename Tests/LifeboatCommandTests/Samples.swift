@@ -9,14 +9,15 @@ enum Samples {
     /// The time 2026-01-02T03:04:05.678Z.
     static let time: UInt64 = 1_767_323_045_678
 
-    static func backup(warnings: [String] = []) -> BackupResult {
+    static func backup(isDegraded: Bool = false, warnings: [String] = []) -> BackupResult {
         BackupResult(
             point: point, machine: "web", consistency: .crash, parent: parent,
             volumes: [
                 VolumeBackupResult(
                     name: "root", size: 1 << 30, bytesRead: 1 << 29, bytesNew: 1 << 20,
                     bytesStored: 1 << 19, bytesZero: 1 << 28, bytesUnchanged: 1 << 27,
-                    consistency: .crash, method: "full", bytesAudited: 0, warnings: warnings)
+                    consistency: .crash, method: "full", bytesAudited: 0, isDegraded: isDegraded,
+                    warnings: warnings)
             ],
             bytesMetadata: 4096, durationSeconds: 2.5, warnings: [])
     }

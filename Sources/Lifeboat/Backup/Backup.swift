@@ -22,6 +22,7 @@ extension Operations {
         warn(log.problems + catalog.problems)
         let index = try openIndex(repository, log: log)
         if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        repository.directories.cleanLeftovers()
         let session = try WriteSession(
             repository, index: index, packBuffers: 3, isDryRun: options.isDryRun)
         defer { session.end() }
@@ -63,7 +64,7 @@ extension Operations {
                     machine: options.machine, host: Files.hostName, begun: begun,
                     ended: Clock.milliseconds(), consistency: consistency,
                     parent: parentID ?? .zero, tags: options.tags,
-                    volumes: outcomes.map(\.volume), program: Lifeboat.program))
+                    volumes: outcomes.map(\.volume), program: Version.program))
             events.tell(.finished(stage: "committing"))
             for kept in fingerprints { kept.keep() }
         }
@@ -73,7 +74,7 @@ extension Operations {
             bytesMetadata: session.metadataBytes
                 + session.dataBytes - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
             durationSeconds: Clock.monotonicSeconds() - start,
-            warnings: outcomes.flatMap(\.result.warnings))
+            warnings: (log.problems + catalog.problems).map(\.description))
     }
 
     private func checkNames(_ options: BackupOptions) throws(LifeboatError) {
@@ -121,9 +122,4 @@ extension Operations {
         let affordable = memory >> 20 > fixed ? Int(((memory >> 20) - fixed) / each) : 1
         return max(1, min(wanted > 0 ? wanted : Threads.processorCount, max(1, affordable)))
     }
-}
-
-/// What stands in every point about who made it.
-enum Lifeboat {
-    static let program = "lifeboat 0.1.0"
 }

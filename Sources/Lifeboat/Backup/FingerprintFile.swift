@@ -64,10 +64,10 @@ final class FingerprintFile: @unchecked Sendable {
 
     /// Begins new fingerprints beside `path`; they take its place when they are kept.
     static func create(_ path: String, key: SecretBytes?) throws(LifeboatError) -> FingerprintFile {
-        let new = path + ".new-" + Identifier.random().hex
-        return FingerprintFile(
-            key: key ?? SecretBytes.random(count: 32),
-            file: try File(path: new, access: .createNew), path: new)
+        let new = path + LocalDirectories.unfinishedMark + Identifier.random().hex
+        let file = try File(path: new, access: .createNew)
+        _ = try? file.lock(exclusive: true, wait: false)
+        return FingerprintFile(key: key ?? SecretBytes.random(count: 32), file: file, path: new)
     }
 
     /// The tags of `count` chunks; zeros beyond the end.

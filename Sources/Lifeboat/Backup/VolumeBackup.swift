@@ -79,25 +79,34 @@ struct VolumeBackup {
         let hint = try Hint(
             path: path, volume: source.name, size: volume.size, parent: parent,
             chunkSize: chunkSize)
-        let audit = try hint.audit(
-            volume, parentRoot: parentRoot, nodes: nodes, options: options,
-            hasher: try repository.requireDomain().chunkHasher())
+        let audit: (bytes: UInt64, mismatch: UInt64?)
+        do throws(LifeboatError) {
+            audit = try hint.audit(
+                volume, parentRoot: parentRoot, nodes: nodes, options: options,
+                hasher: try repository.requireDomain().chunkHasher())
+        } catch {
+            return try scanWhole(volume, instead: error, audited: 0)
+        }
         if let mismatch = audit.mismatch {
             let text =
-                "\(source.name): the changed extents do not name a change at byte \(mismatch); "
+                "the changed extents do not name a change at byte \(mismatch); "
                 + "everything was read instead"
-            events.tell(.warning(text))
             return try scanWhole(volume, warnings: [text], audited: audit.bytes)
         }
         do throws(LifeboatError) {
             return try scanHinted(volume, hint, audited: audit.bytes)
         } catch {
-            // Without the parent's whole map, what is unchanged cannot be taken from it.
-            guard error.code == .damaged else { throw error }
-            let text = "\(error.description); everything of \(source.name) was read instead"
-            events.tell(.warning(text))
-            return try scanWhole(volume, warnings: [text], audited: audit.bytes)
+            return try scanWhole(volume, instead: error, audited: audit.bytes)
         }
+    }
+
+    /// Without the parent's whole map, what is unchanged cannot be taken from it.
+    private func scanWhole(
+        _ volume: FileVolume, instead error: LifeboatError, audited: UInt64
+    ) throws(LifeboatError) -> Outcome {
+        guard error.code == .damaged else { throw error }
+        let text = "\(error.description); everything was read instead"
+        return try scanWhole(volume, warnings: [text], audited: audited)
     }
 
     // MARK: the three ways
@@ -206,16 +215,18 @@ struct VolumeBackup {
         events.tell(.finished(stage: source.name))
         var warnings = warnings
         for fault in builder.unreadable { warnings.append(fault.description) }
+        var isDegraded = !warnings.isEmpty
         let reason = inUse ?? volume?.inUse
         if let reason {
-            warnings.append("\(source.name): consistency is none, because the source is \(reason)")
+            warnings.append("consistency is none, because the source is \(reason)")
         }
         if let volume, try volume.currentSize() != size {
+            isDegraded = true
             warnings.append(
-                "\(source.name): the source changed its size from \(size) to "
+                "the source changed its size from \(size) to "
                     + "\(try volume.currentSize()) bytes while it was read")
         }
-        for warning in warnings { events.tell(.warning(warning)) }
+        for warning in warnings { events.tell(.warning("\(source.name): \(warning)")) }
         let counts = pipeline.totals
         let consistency: ConsistencyLevel = reason == nil ? .crash : .none
         let unchanged =
@@ -225,7 +236,7 @@ struct VolumeBackup {
                 name: source.name, size: size, bytesRead: counts.read, bytesNew: counts.new,
                 bytesStored: pipeline.storedBytes, bytesZero: counts.zero,
                 bytesUnchanged: unchanged, consistency: consistency, method: method,
-                bytesAudited: audited, warnings: warnings),
+                bytesAudited: audited, isDegraded: isDegraded, warnings: warnings),
             volume: PointBody.Volume(
                 name: source.name, size: size, root: root.id, levels: root.levels,
                 consistency: consistency, method: method, bytesRead: counts.read,

@@ -93,6 +93,8 @@ extension Operations {
             path, restore.volume, point: point, options: options,
             directories: restore.repository.directories)
         let first = plan.position
+        // From here on the target may be half done; and what an older journal says no longer holds.
+        try plan.journal.note(first)
         result.bytesResumed = min(restore.volume.size, first * restore.chunkSize)
         try restore.write(to: plan.target, from: first, compares: plan.compares) {
             position throws(LifeboatError) in

@@ -59,10 +59,18 @@ final class VolumeRestore: @unchecked Sendable {
     }
 
     /// The ids of a window, zeros included.
-    func ids(_ window: Range<UInt64>) throws(LifeboatError) -> [Digest] {
+    ///
+    /// Where the block map is damaged, `unreadable` gets the chunks whose ids are not known.
+    func ids(
+        _ window: Range<UInt64>,
+        unreadable: (Range<UInt64>, LifeboatError) throws(LifeboatError) -> Void = {
+            _, error throws(LifeboatError) in throw error
+        }
+    ) throws(LifeboatError) -> [Digest] {
         var ids = [Digest](repeating: .zero, count: Int(window.upperBound - window.lowerBound))
         let root = BlockMapRoot(id: volume.root, levels: volume.levels)
-        try BlockMapWalk(nodes).leaves(of: root, in: window) { first, children in
+        try BlockMapWalk(nodes).leaves(of: root, in: window, unreadable: unreadable) {
+            first, children in
             for (slot, id) in children.enumerated() where !id.isZero {
                 let chunk = first + UInt64(slot)
                 if window.contains(chunk) { ids[Int(chunk - window.lowerBound)] = id }
@@ -85,12 +93,19 @@ final class VolumeRestore: @unchecked Sendable {
         while position < chunkCount {
             try cancellation.check()
             let window = position..<min(chunkCount, position + Self.windowChunks)
-            let ids = try ids(window)
+            var hidden: Set<UInt64> = []
+            let ids = try ids(window) { chunks, fault in
+                hidden.formUnion(chunks)
+                let start = chunks.lowerBound * chunkSize
+                let end = min(volume.size, chunks.upperBound * chunkSize)
+                lost.add(Extent(offset: start, length: end - start), fault)
+            }
             var wanted: [(chunk: UInt64, id: Digest)] = []
             if compares {
                 let matches = try TargetComparison(self, target).matches(window, ids)
                 for (index, id) in ids.enumerated() where !matches[index] {
                     let chunk = window.lowerBound + UInt64(index)
+                    if hidden.contains(chunk) { continue }
                     if id.isZero {
                         try target.zero(extent(chunk))
                         let length = extent(chunk).length

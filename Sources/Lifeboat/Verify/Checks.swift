@@ -6,20 +6,11 @@ import LifeboatStore
 
 /// The records of earlier verifications.
 struct Checks {
-    private var records: [CheckRecord] = []
+    private let records: [CheckRecord]
 
     /// Reads all records; what is not signed by somebody of this repository does not count.
     init(_ repository: Repository) throws(LifeboatError) {
-        var names: [ObjectName] = []
-        try repository.store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
-            names.append(name)
-        }
-        for name in names {
-            guard let bytes = try? repository.store.get(name, limit: 16 << 20),
-                let record = repository.checkRecord(bytes, subject: name.path)
-            else { continue }
-            records.append(record)
-        }
+        records = try repository.checkRecords()
     }
 
     /// The newest verification without a finding that covered an entry.

@@ -60,6 +60,8 @@ final class VerificationRun {
         let heads = log.heads
         for problem in log.problems { add(problem) }
         result.points = log.entries.filter(\.addsPoint).count
+        for problem in try repository.checkSmallObjects() { add(problem) }
+        try checkRuns(log)
         let known = try Index.damagedPacks(repository)
         let packs = log.packs
         var percent = 0
@@ -69,7 +71,6 @@ final class VerificationRun {
             depth = .keyless
             percent = 100
             try checkBodies(log)
-            try checkRuns(log)
             try checkPacks(packs.subtracting(known), readsData: true, opens: false)
         case .structure:
             try checkPacks(packs.subtracting(known), readsData: false, opens: true)
@@ -227,6 +228,10 @@ final class VerificationRun {
         guard opens, let domain = repository.domain else { return (bytes, 0) }
         let pack = try OpenPack(
             name, store: repository.store, domain: domain, recovery: repository.recovery)
+        guard !pack.isSetAside else {
+            throw LifeboatError(
+                .damaged, "the pack is missing", subject: ObjectNames.pack(name).path)
+        }
         return (bytes, readsData ? try scrub.checkFrames(pack) : 0)
     }
 
@@ -246,7 +251,8 @@ final class VerificationRun {
         }
         let packs = try PackCache(repository)
         let nodes = try NodeReader(repository, index: index, packs: packs)
-        let locator = Locator(index: index, packs: packs)
+        // What only a damaged pack holds must be stored again, even where it can be read there.
+        let locator = Locator(index: index, packs: packs, readsDamaged: false)
         let stage = "checking block maps"
         events.tell(.started(stage: stage, total: nil))
         var checked: UInt64 = 0
@@ -295,7 +301,19 @@ final class VerificationRun {
 
     /// Says which points and volumes the damaged packs concern, and how much of them.
     private func tellLost(_ log: LogView, _ known: Set<Digest>) throws(LifeboatError) {
-        guard !damaged.isEmpty || !known.isEmpty, repository.domain != nil else { return }
+        guard !damaged.isEmpty || !known.isEmpty else { return }
+        guard repository.domain != nil else {
+            for index in result.problems.indices
+            where result.problems[index].object.hasPrefix(ObjectNames.packsPrefix) {
+                result.problems[index].affected = ["unknown; verify with a key tells the points"]
+            }
+            if !known.isEmpty {
+                result.notes.append(
+                    "\(known.count) packs were found damaged earlier; whether their content has "
+                        + "been stored again takes a key to tell")
+            }
+            return
+        }
         guard let index = try? Index.open(repository, log: log),
             let catalog = try? PointCatalog(repository, log: log)
         else { return }
@@ -347,6 +365,6 @@ final class VerificationRun {
             return "its block map cannot be read whole: \(error.message)"
         }
         guard let first else { return nil }
-        return "\(count * chunkSize) bytes lost, the first at byte \(first)"
+        return "up to \(count * chunkSize) bytes lost, the first at byte \(first)"
     }
 }

@@ -17,7 +17,9 @@ public struct BlockMapRoot: Hashable, Sendable {
 /// Where a builder puts the nodes it makes.
 public protocol NodeSink: AnyObject {
     /// Stores a node and returns its id. Stores nothing twice.
-    func store(_ node: [UInt8]) throws(LifeboatError) -> Digest
+    ///
+    /// `again`: wherever the node is thought to be, it cannot be read there.
+    func store(_ node: [UInt8], again: Bool) throws(LifeboatError) -> Digest
     /// Whether a node was lost with a damaged pack, and must be stored again where it is met.
     func isLost(_ id: Digest) -> Bool
 }
@@ -32,6 +34,8 @@ public final class BlockMapBuilder {
         var id: Digest
         var node: BlockMapNode
         var isDirty: Bool
+        /// Whether the parent's node could not be read.
+        var isUnreadable = false
     }
 
     private let levels: Int
@@ -87,7 +91,9 @@ public final class BlockMapBuilder {
         _ id: Digest, level: Int, index: UInt64
     ) throws(LifeboatError) -> OpenNode {
         let loaded = try load(id, level: level)
-        return OpenNode(index: index, id: id, node: loaded.node, isDirty: !loaded.isKnown)
+        return OpenNode(
+            index: index, id: id, node: loaded.node, isDirty: !loaded.isKnown,
+            isUnreadable: !loaded.isKnown)
     }
 
     /// Opens the path to the node at `level` that covers `chunk`, and closes everything below.
@@ -121,7 +127,7 @@ public final class BlockMapBuilder {
     private func closed(_ node: OpenNode) throws(LifeboatError) -> Digest {
         guard node.isDirty || sink.isLost(node.id) else { return node.id }
         guard let bytes = node.node.encoded() else { return .zero }
-        return try sink.store(bytes)
+        return try sink.store(bytes, again: node.isUnreadable)
     }
 
     /// The id that the map has for `chunk` now: the parent's, until it is set.

@@ -10,19 +10,38 @@ public struct BlockMapWalk {
     /// Calls `body` with the ids of every leaf that holds any chunk of `range`, in order.
     ///
     /// Leaves that hold only zeros are left out. `body` gets the index of the leaf's first chunk.
+    /// `unreadable` gets the chunks of `range` that damage hides, and what is damaged.
+    public func leaves(
+        of root: BlockMapRoot, in range: Range<UInt64>,
+        unreadable: (Range<UInt64>, LifeboatError) throws(LifeboatError) -> Void,
+        _ body: (UInt64, [Digest]) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        guard root.levels > 0, !root.id.isZero, !range.isEmpty else { return }
+        try visit(root.id, level: root.levels - 1, index: 0, range, unreadable, body)
+    }
+
+    /// The same, where a damaged node is an error.
     public func leaves(
         of root: BlockMapRoot, in range: Range<UInt64>,
         _ body: (UInt64, [Digest]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
-        guard root.levels > 0, !root.id.isZero, !range.isEmpty else { return }
-        try visit(root.id, level: root.levels - 1, index: 0, range, body)
+        try leaves(of: root, in: range, unreadable: { _, error throws(LifeboatError) in throw error }, body)
     }
 
     private func visit(
         _ id: Digest, level: Int, index: UInt64, _ range: Range<UInt64>,
+        _ unreadable: (Range<UInt64>, LifeboatError) throws(LifeboatError) -> Void,
         _ body: (UInt64, [Digest]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
-        let node = try nodes.node(id, level: level)
+        let node: BlockMapNode
+        do throws(LifeboatError) {
+            node = try nodes.node(id, level: level)
+        } catch {
+            guard error.code == .damaged else { throw error }
+            let span = BlockMapShape.childSpan(level: level + 1)
+            try unreadable((index * span..<(index + 1) * span).clamped(to: range), error)
+            return
+        }
         if level == 0 {
             try body(index << 5, node.children)
             return
@@ -32,7 +51,7 @@ public struct BlockMapWalk {
             let child = index << 5 + UInt64(slot)
             let first = child * span
             guard first < range.upperBound, first + span > range.lowerBound else { continue }
-            try visit(node.children[slot], level: level - 1, index: child, range, body)
+            try visit(node.children[slot], level: level - 1, index: child, range, unreadable, body)
         }
     }
 

@@ -41,7 +41,7 @@ public final class NodeReader: @unchecked Sendable {
         defer { guardian.unlock() }
         var avoided: Set<Digest> = []
         var fault: LifeboatError?
-        while let location = try index.find(id, except: avoided) {
+        while let location = try index.findAnywhere(id, except: avoided) {
             do throws(LifeboatError) {
                 return try read(id, level: level, at: location)
             } catch {

@@ -76,11 +76,26 @@ public final class Index: Sendable {
     public func find(
         _ id: Digest, except avoided: Set<Digest> = []
     ) throws(LifeboatError) -> Location? {
+        try find(id) { !damaged.contains($0) && !avoided.contains($0) }
+    }
+
+    /// Where `id` lies, in the end in a damaged pack, of which the larger part may be readable.
+    func findAnywhere(
+        _ id: Digest, except avoided: Set<Digest>
+    ) throws(LifeboatError) -> Location? {
+        if let location = try find(id, except: avoided) { return location }
+        guard !damaged.isEmpty else { return nil }
+        return try find(id) { damaged.contains($0) && !avoided.contains($0) }
+    }
+
+    private func find(
+        _ id: Digest, in accepts: (Digest) -> Bool
+    ) throws(LifeboatError) -> Location? {
         var result: Location?
         for run in runs where run.covers(id) {
             try run.find(id) { entry throws(LifeboatError) in
                 let pack = try run.pack(entry.pack)
-                if damaged.contains(pack) || avoided.contains(pack) { return true }
+                guard accepts(pack) else { return true }
                 result = Location(pack: pack, frame: Int(entry.frame), slot: Int(entry.slot))
                 return false
             }

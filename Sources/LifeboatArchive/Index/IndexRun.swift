@@ -15,9 +15,12 @@ public final class IndexRun: Sendable {
     let first: Digest
 
     /// Opens a plain table file.
-    init(_ name: Digest, path: String) throws(LifeboatError) {
+    ///
+    /// `locks`: tells others that the file is in use, though nothing names it.
+    init(_ name: Digest, path: String, locks: Bool = false) throws(LifeboatError) {
         self.name = name
         file = try File(path: path, access: .read)
+        if locks { _ = try? file.lock(exclusive: false, wait: false) }
         let size = try file.size()
         var head = [UInt8](repeating: 0, count: IndexRunLayout.tableHeaderByteCount)
         try Self.fill(file, &head, at: 0)

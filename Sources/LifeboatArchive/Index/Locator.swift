@@ -17,11 +17,22 @@ public final class Locator {
 
     private let index: Index
     private let packs: PackCache
+    private let readsDamaged: Bool
     private var last: Place?
 
-    public init(index: Index, packs: PackCache) {
+    /// `readsDamaged`: what no whole pack holds is looked for in damaged ones; whoever reads it
+    /// checks it against its id anyway.
+    public init(index: Index, packs: PackCache, readsDamaged: Bool = true) {
         self.index = index
         self.packs = packs
+        self.readsDamaged = readsDamaged
+    }
+
+    private func location(
+        _ id: Digest, except avoided: Set<Digest>
+    ) throws(LifeboatError) -> Location? {
+        readsDamaged
+            ? try index.findAnywhere(id, except: avoided) : try index.find(id, except: avoided)
     }
 
     /// The place of `id`, whose pack's directory confirms it.
@@ -36,7 +47,7 @@ public final class Locator {
         }
         var avoided = avoided
         var fault: LifeboatError?
-        while let location = try index.find(id, except: avoided) {
+        while let location = try location(id, except: avoided) {
             do throws(LifeboatError) {
                 let pack = try packs.pack(location.pack)
                 let directory = pack.directory

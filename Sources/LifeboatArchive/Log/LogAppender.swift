@@ -25,7 +25,7 @@ struct LogAppender {
         for _ in 0..<Self.attempts {
             let log = try repository.readLog()
             let last = log.logs[incarnation]?.last
-            try refuseRollback(incarnation, last)
+            try refuseRollback(incarnation, log.logs[incarnation] ?? [])
             let sequence = (last?.entry.sequence ?? 0) + 1
             let sealed = body.map {
                 PointSealing.seal(
@@ -106,14 +106,20 @@ struct LogAppender {
 
     /// A number that this host gave once is never given again.
     private func refuseRollback(
-        _ incarnation: Identifier, _ last: VerifiedEntry?
+        _ incarnation: Identifier, _ entries: [VerifiedEntry]
     ) throws(LifeboatError) {
         let remembered = RememberedHeads.load(repository.directories).first {
             $0.incarnation == incarnation
         }
-        guard let remembered, remembered.sequence > last?.entry.sequence ?? 0 else { return }
+        guard let remembered else { return }
+        let entry = entries.first { $0.entry.sequence == remembered.sequence }
+        guard entry?.id != remembered.digest else { return }
+        let what =
+            entry != nil
+            ? "entry \(remembered.sequence) of this host's own log is not the one that it wrote"
+            : "this host's own log lacks its entry \(remembered.sequence)"
         throw LifeboatError(
-            .refused, "this host's own log ends before its entry \(remembered.sequence)",
+            .refused, what,
             subject: ObjectNames.logEntry(incarnation, remembered.sequence).path,
             advice: "the repository was set back; bring the newer state back first")
     }

@@ -48,7 +48,7 @@ public final class FrameDecoder {
         let room = UnsafeMutableRawBufferPointer(rebasing: sealed.storage[0..<length])
         let got: Int
         do throws(LifeboatError) {
-            got = try store.read(ObjectNames.pack(pack.name), at: UInt64(frame.offset), into: room)
+            got = try store.read(pack.object, at: UInt64(frame.offset), into: room)
         } catch {
             throw error.code == .missing ? fault("is gone, with its whole pack") : error
         }

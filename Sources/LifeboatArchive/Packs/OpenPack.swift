@@ -7,6 +7,8 @@ public import LifeboatStore
 /// they can be had. Immutable, hence safe from many threads.
 public final class OpenPack: Sendable {
     public let name: Digest
+    /// Where it stands: under its name, or where it was set aside as damaged.
+    let object: ObjectName
     public let header: PackHeader
     public let directory: PackDirectory
     public let byteCount: UInt64
@@ -20,9 +22,15 @@ public final class OpenPack: Sendable {
     public init(
         _ name: Digest, store: any ObjectStore, domain: DomainKeys, recovery: RecoveryKey?
     ) throws(LifeboatError) {
-        let object = ObjectNames.pack(name)
+        var object = ObjectNames.pack(name)
         let subject = object.path
-        guard let size = try store.size(object) else {
+        var found = try store.size(object)
+        if found == nil {
+            object = ObjectNames.damagedBytes(name)
+            found = try store.size(object)
+        }
+        self.object = object
+        guard let size = found else {
             throw LifeboatError(
                 .damaged, "the pack is missing", subject: subject,
                 advice: "run verify to learn what is lost; the next backup heals what it still has")
@@ -35,12 +43,13 @@ public final class OpenPack: Sendable {
         else { throw fault("has an impossible size of \(size) bytes") }
         byteCount = size
         self.name = name
+        let place = object
         func read(_ offset: Int, _ count: Int) throws(LifeboatError) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: count)
             var got = 0
             do throws(LifeboatError) {
                 try bytes.withMutableBytes { raw throws(LifeboatError) in
-                    got = try store.read(object, at: UInt64(offset), into: raw)
+                    got = try store.read(place, at: UInt64(offset), into: raw)
                 }
             } catch {
                 throw error.code == .missing ? fault("is missing") : error
@@ -111,6 +120,9 @@ public final class OpenPack: Sendable {
         self.keyIDs = keyIDs
         self.keys = keys
     }
+
+    /// Whether a verification found it damaged, and moved it out of the way.
+    public var isSetAside: Bool { object != ObjectNames.pack(name) }
 
     /// What this object costs in memory, for caches that are bounded by bytes.
     var memoryByteCount: Int {

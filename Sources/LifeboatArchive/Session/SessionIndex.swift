@@ -75,10 +75,10 @@ final class SessionIndex {
 
     private func keep(_ plain: [UInt8]) throws(LifeboatError) {
         guard let name = Digest(randomBytes(32)) else { return }
-        let path = directory + "/" + name.hex + ".run"
+        let path = directory + "/" + name.hex + LocalDirectories.runEnding
         try Files.writeAtomically(path, plain)
         paths[name] = path
-        runs.append(try IndexRun(name, path: path))
+        runs.append(try IndexRun(name, path: path, locks: true))
     }
 
     func contains(_ id: Digest) throws(LifeboatError) -> Bool {

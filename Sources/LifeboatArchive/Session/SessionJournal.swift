@@ -13,8 +13,8 @@ final class SessionJournal: @unchecked Sendable {
     /// Begins a new journal.
     init(_ directories: LocalDirectories) throws(LifeboatError) {
         path = directories.sessions + "/" + Identifier.random().hex + ".journal"
-        // It gets its name when it is locked, so that no other session takes it for abandoned.
-        let new = path + ".new"
+        // It is locked before it bears its name, so that no other session takes it for abandoned.
+        let new = path + LocalDirectories.unfinishedMark
         file = try File(path: new, access: .createNew)
         _ = try file.lock(exclusive: true, wait: true)
         try Files.rename(from: new, to: path)

@@ -77,20 +77,16 @@ public final class WriteSession: @unchecked Sendable {
 
     /// Whether a chunk or node need not be stored: it is in the repository or on its way there.
     public func knows(_ id: Digest) throws(LifeboatError) -> Bool {
-        guardian.lock()
-        if pending.contains(id) {
-            guardian.unlock()
-            return true
-        }
-        do throws(LifeboatError) {
-            let isStored = try stored.contains(id)
-            guardian.unlock()
-            if isStored { return true }
-        } catch {
-            guardian.unlock()
-            throw error
-        }
+        if try holds(id) { return true }
         return try index.contains(id)
+    }
+
+    /// Whether this session has stored a chunk or node, or is about to.
+    private func holds(_ id: Digest) throws(LifeboatError) -> Bool {
+        guardian.lock()
+        defer { guardian.unlock() }
+        if pending.contains(id) { return true }
+        return try stored.contains(id)
     }
 
     /// Notes that `id` will be in a frame given to `store`.
@@ -245,9 +241,9 @@ public final class WriteSession: @unchecked Sendable {
 extension WriteSession: NodeSink {
     public func isLost(_ id: Digest) -> Bool { lost.contains(id) }
 
-    public func store(_ node: [UInt8]) throws(LifeboatError) -> Digest {
+    public func store(_ node: [UInt8], again: Bool) throws(LifeboatError) -> Digest {
         let id = node.withUnsafeBytes { nodes.hasher.digest($0) }
-        guard try !knows(id) else { return id }
+        guard try !(again ? holds(id) : knows(id)) else { return id }
         expect(id)
         nodes.append(node, id: id)
         if nodes.isFull { try flushNodes() }

@@ -1,9 +1,8 @@
 import ArgumentParser
+import LifeboatCore
 
 /// `lifeboat` itself: what stands above all subcommands.
 struct RootCommand: ParsableCommand {
-    static let version = "0.1.0"
-
     /// Said in the help and in the manual.
     static let introduction = """
         lifeboat keeps recovery points of disks: encrypted, deduplicated, and restored bit for \
@@ -23,7 +22,7 @@ struct RootCommand: ParsableCommand {
         commandName: "lifeboat",
         abstract: "Back up disks into an encrypted repository, and get them back.",
         discussion: introduction + "\n\n" + epilogue,
-        version: version,
+        version: Version.number,
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,

@@ -1,3 +1,4 @@
+import LifeboatCore
 /// A man page, made from the definitions that the parser uses.
 struct ManualPage {
     var fileName: String
@@ -22,7 +23,7 @@ struct ManualPage {
         var roff = Roff()
         roff.macro(
             "TH", Roff.escape(name.uppercased()), "1", "",
-            "lifeboat \(RootCommand.version)", "User Commands")
+            "lifeboat \(Version.number)", "User Commands")
         roff.macro("SH", "NAME")
         roff.raw("\(Roff.escape(name)) \\- \(Roff.escape(headline(command)))")
         roff.macro("SH", "SYNOPSIS")

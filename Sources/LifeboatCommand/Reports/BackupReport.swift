@@ -37,20 +37,7 @@ extension Report {
             footing += ", \(ByteText.describe(rate))/s of volume"
         }
         lines = [heading] + table.lines + [footing]
-        for volume in result.volumes {
-            lines += volume.warnings.map { "warning: volume \(volume.name): \($0)" }
-        }
-        lines += result.warnings.map { "warning: \($0)" }
-        status = Self.hasWarningsThatMatter(result) ? .partlyDone : .success
-    }
-
-    /// Whether anything is worse than asked for.
-    ///
-    /// A live source gives consistency `none` and says so; that alone is what the user chose, so
-    /// a warning that speaks of consistency does not count.
-    static func hasWarningsThatMatter(_ result: BackupResult) -> Bool {
-        let all = result.warnings + result.volumes.flatMap(\.warnings)
-        return all.contains { !$0.contains("consistency") }
+        status = result.volumes.contains(where: \.isDegraded) ? .partlyDone : .success
     }
 }
 
