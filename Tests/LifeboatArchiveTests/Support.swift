@@ -56,7 +56,7 @@ final class MemorySink: NodeSink {
         hasher = try repository.requireDomain().nodeHasher()
     }
 
-    func store(_ node: [UInt8]) throws(LifeboatError) -> Digest {
+    func store(_ node: [UInt8], again: Bool) throws(LifeboatError) -> Digest {
         calls += 1
         let id = node.withUnsafeBytes { hasher.digest($0) }
         nodes[id] = node
@@ -73,9 +73,9 @@ final class CountingSink: NodeSink {
 
     init(_ session: WriteSession) { self.session = session }
 
-    func store(_ node: [UInt8]) throws(LifeboatError) -> Digest {
+    func store(_ node: [UInt8], again: Bool) throws(LifeboatError) -> Digest {
         calls += 1
-        return try session.store(node)
+        return try session.store(node, again: again)
     }
 
     func isLost(_ id: Digest) -> Bool { session.isLost(id) }

@@ -126,9 +126,9 @@ final class VolumeRestore: @unchecked Sendable {
             let tasks = try planner.plan(wanted) { chunk, fault in
                 lost.add(extent(chunk), fault)
             }
-            let chunkSize = chunkSize
+            let step = chunkSize
             try fetchAll(tasks) { chunk, bytes throws(LifeboatError) in
-                try target.write(at: chunk * chunkSize, bytes)
+                try target.write(at: chunk * step, bytes)
             }
             position = window.upperBound
             try windowDone(position)
