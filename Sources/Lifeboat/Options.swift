@@ -28,7 +28,9 @@ public struct BackupOptions: Sendable {
     /// Audit sample of what a hint calls unchanged: at most this many chunks and bytes.
     public var auditChunks = 1024
     public var auditBytes: UInt64 = 64 << 20
-    /// Seed of the audit sample; random when `nil`. For tests.
+    /// Seed of the audit sample; random when `nil`.
+    ///
+    /// For tests.
     public var auditSeed: UInt64?
     /// Peak memory to aim at, in bytes.
     public var memory: UInt64 = 256 << 20
@@ -88,7 +90,9 @@ public struct VerificationOptions: Sendable {
     public var depth = Depth.structure
     public var memory: UInt64 = 256 << 20
     public var threads = 0
-    /// Seed of the sample; random when `nil`. For tests.
+    /// Seed of the sample; random when `nil`.
+    ///
+    /// For tests.
     public var seed: UInt64?
     public init() {}
 }

@@ -17,11 +17,15 @@ struct Corpus {
     private mutating func make(_ name: String) -> [[UInt8]] {
         switch name {
         case "cbor":
-            [point(volumes: 1).payload.encoded(), [0xF5], CBOR.array([.unsigned(1 << 40)]).encoded()]
+            [
+                point(volumes: 1).payload.encoded(), [0xF5],
+                CBOR.array([.unsigned(1 << 40)]).encoded(),
+            ]
         case "configuration": [signed(.configuration, configuration().payload)]
         case "roster": [signed(.roster, roster().payload)]
         case "keyslot": keySlots()
-        case "logentry": [signed(.logEntry, logEntry(0).payload), signed(.logEntry, logEntry(3).payload)]
+        case "logentry":
+            [signed(.logEntry, logEntry(0).payload), signed(.logEntry, logEntry(3).payload)]
         case "checkrecord": [signed(.checkRecord, checkRecord().payload)]
         case "point": [point(volumes: 1).payload.encoded(), point(volumes: 3).payload.encoded()]
         case "packheader": [packHeader(.data), packHeader(.metadata)]
@@ -65,7 +69,9 @@ struct Corpus {
         var members: [Roster.Member] = []
         for role in [Roster.Role.writer, .keeper] {
             members.append(
-                .init(id: identifier(), role: role, publicKey: random.bytes(32), domain: identifier()))
+                .init(
+                    id: identifier(), role: role, publicKey: random.bytes(32), domain: identifier())
+            )
         }
         return Roster(repository: identifier(), number: 2, previous: digest(), members: members)
     }
@@ -87,7 +93,9 @@ struct Corpus {
     private mutating func logEntry(_ count: Int) -> LogEntry {
         var digests: [Digest] = []
         for _ in 0..<count { digests.append(digest()) }
-        let heads = digests.map { LogEntry.Head(incarnation: identifier(), sequence: 5, digest: $0) }
+        let heads = digests.map {
+            LogEntry.Head(incarnation: identifier(), sequence: 5, digest: $0)
+        }
         return LogEntry(
             repository: identifier(), writer: identifier(), incarnation: identifier(),
             sequence: 300, previous: digest(), domain: identifier(), time: 1_767_225_600_000,

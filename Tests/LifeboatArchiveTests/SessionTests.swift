@@ -61,7 +61,9 @@ private struct Volume {
             let count = Int(directory.frames[place.frame].plainLength)
             try decoder.decode(place.frame, of: place.pack, plainCount: count, into: room.storage)
             let first = directory.firstSlots[place.frame]
-            let offset = directory.slots[first..<first + place.slot].reduce(0) { $0 + Int($1.length) }
+            let offset = directory.slots[first..<first + place.slot].reduce(0) {
+                $0 + Int($1.length)
+            }
             let length = Int(directory.slots[first + place.slot].length)
             result.append([UInt8](room.storage[offset..<offset + length]))
         }

@@ -19,7 +19,9 @@ import Testing
             "LifeboatArchive": archive,
             "Lifeboat": operations,
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
-                .subtracting(["LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume"]),
+                .subtracting([
+                    "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
+                ]),
             "LifeboatTesting": core.union(["LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
@@ -41,7 +43,8 @@ import Testing
             "LifeboatTesting", "LifeboatFuzz", "LifeboatCodec",
         ],
         "Synchronization": [
-            "LifeboatCore", "LifeboatSystem", "LifeboatVolume", "LifeboatTesting", "LifeboatCommand",
+            "LifeboatCore", "LifeboatSystem", "LifeboatVolume", "LifeboatTesting",
+            "LifeboatCommand",
         ],
     ]
 

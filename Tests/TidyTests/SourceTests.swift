@@ -11,13 +11,15 @@ import Testing
 
     /// What no source may say, outside of this file.
     private static let banned = [
-        "try!", "as!", "fatalError(", "TO" + "DO", "FIX" + "ME", "XX" + "X", "@unchecked Sendable //",
+        "try!", "as!", "fatalError(", "TO" + "DO", "FIX" + "ME", "XX" + "X",
+        "@unchecked Sendable //",
     ]
 
     @Test(arguments: ["Sources", "Tests"]) func `nothing banned is in the sources`(
         folder: String
     ) throws {
-        for source in try Tree.sources(folder) where source.path != "Tests/TidyTests/SourceTests.swift" {
+        for source in try Tree.sources(folder)
+        where source.path != "Tests/TidyTests/SourceTests.swift" {
             for (number, line) in source.lines.enumerated() {
                 for word in Self.banned where line.contains(word) {
                     Issue.record("\(source):\(number + 1) says \(word)")
