@@ -5,6 +5,7 @@ import LifeboatSystem
 import LifeboatStore
 
 /// Reads block map nodes by their ids, through a bounded cache of metadata frames.
+///
 /// Safe from many threads.
 public final class NodeReader: @unchecked Sendable {
     private struct FrameName: Hashable {

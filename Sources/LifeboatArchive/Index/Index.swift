@@ -10,7 +10,9 @@ public struct Location: Hashable, Sendable {
     public var slot: Int
 }
 
-/// Looks up chunks and nodes in a repository's runs. Immutable and safe from many threads.
+/// Looks up chunks and nodes in a repository's runs.
+///
+/// Immutable and safe from many threads.
 public final class Index: Sendable {
     public let runs: [IndexRun]
     /// Packs that a verification found damaged or missing: what lies there counts as lost.

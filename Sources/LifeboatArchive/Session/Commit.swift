@@ -15,7 +15,9 @@ extension WriteSession {
         return Point(id: appended.id, entry: appended.entry, body: body)
     }
 
-    /// Replaces all `runs` by what this session indexed. For rebuilding an index.
+    /// Replaces all `runs` by what this session indexed.
+    ///
+    /// For rebuilding an index.
     public func commitIndex(replacing runs: Set<Digest>) throws(LifeboatError) -> Int {
         try commitEntry(nil, replacing: runs).entry.runs.count
     }
