@@ -22,6 +22,9 @@ import Testing
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
                 ]),
+            "LifeboatLab": [
+                "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatVolume", "Lifeboat",
+            ],
             "LifeboatTesting": core.union(["LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
@@ -33,8 +36,8 @@ import Testing
     /// Modules from elsewhere, and who may import them.
     private static let foreign: [String: Set<String>] = [
         "Crypto": ["LifeboatCodec"],
-        "ArgumentParser": ["LifeboatCommand"],
-        "Foundation": ["LifeboatCommand"],
+        "ArgumentParser": ["LifeboatCommand", "LifeboatLab"],
+        "Foundation": ["LifeboatCommand", "LifeboatLab"],
         // swift-crypto's interface is in terms of its `Data`.
         "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec"],
         "Dispatch": ["LifeboatCommand"],
