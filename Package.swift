@@ -56,6 +56,13 @@ targets += [
         name: "LifeboatTesting", dependencies: ["LifeboatCore", "LifeboatStore", "LifeboatVolume"],
         swiftSettings: settings),
     .executableTarget(
+        name: "LifeboatFuzz",
+        dependencies: [
+            "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
+            "LifeboatTesting",
+        ], swiftSettings: settings),
+    .testTarget(name: "TidyTests", swiftSettings: settings),
+    .executableTarget(
         name: "LifeboatCommand",
         dependencies: [
             "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
@@ -79,6 +86,7 @@ let package = Package(
     products: [
         .executable(name: "lifeboat", targets: ["LifeboatCommand"]),
         .executable(name: "lifeboat-lab", targets: ["LifeboatLab"]),
+        .executable(name: "lifeboat-fuzz", targets: ["LifeboatFuzz"]),
         .library(name: "Lifeboat", targets: ["Lifeboat"]),
     ],
     dependencies: [

@@ -31,8 +31,17 @@ int lifeboat_open(const char *path, int how, mode_t mode) {
     default: errno = EINVAL; return -1;
     }
     int descriptor;
-    do descriptor = open(path, flags, mode);
+    /* A pipe that nobody writes to must not hold up who only wants to know what it is. */
+    do descriptor = open(path, flags | O_NONBLOCK, mode);
     while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0) return descriptor;
+    int now = fcntl(descriptor, F_GETFL);
+    if (now < 0 || fcntl(descriptor, F_SETFL, now & ~O_NONBLOCK) < 0) {
+        int number = errno;
+        close(descriptor);
+        errno = number;
+        return -1;
+    }
     return descriptor;
 }
 

@@ -194,7 +194,8 @@ private final class BenchmarkRun: @unchecked Sendable {
         if let error = failure.withLock({ $0 }) { throw error }
         try cancellation.check()
         let end = state.withLock { $0 }
-        let ratio = work == .compress && end.bytes > 0 ? Double(end.output) / Double(end.bytes) : nil
+        let ratio =
+            work == .compress && end.bytes > 0 ? Double(end.output) / Double(end.bytes) : nil
         return (Double(end.bytes) / max(end.seconds, 1e-9), ratio)
     }
 }

@@ -43,7 +43,8 @@ extension Operations {
             repository.map($0.repository.hasPrefix) ?? true
         }
         if let repository, chosen.isEmpty {
-            throw LifeboatError(.missing, "there is no cache of this repository", subject: repository)
+            throw LifeboatError(
+                .missing, "there is no cache of this repository", subject: repository)
         }
         for cache in chosen { try Files.removeTree(cache.path) }
         return chosen

@@ -21,7 +21,8 @@ extension Operations {
             recovery = try RecoveryKey(file: path)
         }
         return try Repository.open(
-            store, secret: readsOnly && recovery != nil ? nil : secret, recovery: recovery, stateRoot: access.stateDirectory,
+            store, secret: readsOnly && recovery != nil ? nil : secret, recovery: recovery,
+            stateRoot: access.stateDirectory,
             cacheRoot: access.cacheDirectory)
     }
 

@@ -1,6 +1,7 @@
 import LifeboatCore
 public import LifeboatVolume
 
+/// What to back up, and how.
 public struct BackupOptions: Sendable {
     /// A volume to be backed up.
     public struct Source: Sendable {
@@ -39,7 +40,9 @@ public struct BackupOptions: Sendable {
     /// Audit sample of what a hint calls unchanged: at most this many chunks and bytes.
     public var auditChunks = 1024
     public var auditBytes: UInt64 = 64 << 20
-    /// Seed of the audit sample; random when `nil`. For tests.
+    /// Seed of the audit sample; random when `nil`.
+    ///
+    /// For tests.
     public var auditSeed: UInt64?
     /// Peak memory to aim at, in bytes.
     public var memory: UInt64 = 256 << 20
@@ -52,6 +55,7 @@ public struct BackupOptions: Sendable {
     }
 }
 
+/// Which points are meant; what is `nil` or empty lets all pass.
 public struct PointFilter: Sendable {
     public var machine: String?
     public var host: String?
@@ -59,6 +63,7 @@ public struct PointFilter: Sendable {
     public init() {}
 }
 
+/// What to restore, and where to.
 public struct RestoreOptions: Sendable {
     /// An id, a unique prefix, or `latest`.
     public var point: String
@@ -81,7 +86,9 @@ public struct RestoreOptions: Sendable {
     }
 }
 
+/// How thoroughly to verify.
 public struct VerificationOptions: Sendable {
+    /// What is looked at.
     public enum Depth: Sendable {
         case structure
         /// Every byte.
@@ -95,7 +102,9 @@ public struct VerificationOptions: Sendable {
     public var depth = Depth.structure
     public var memory: UInt64 = 256 << 20
     public var threads = 0
-    /// Seed of the sample; random when `nil`. For tests.
+    /// Seed of the sample; random when `nil`.
+    ///
+    /// For tests.
     public var seed: UInt64?
     public init() {}
 }

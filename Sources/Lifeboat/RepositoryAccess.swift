@@ -19,7 +19,9 @@ public struct RepositoryAccess: Sendable {
     public var secret: Secret
     /// The recovery key file where the operation reads data back, besides `secret`.
     public var recoveryKeyFile: String?
-    /// Heads, session journals, fingerprints. Must survive reboots.
+    /// Heads, session journals, fingerprints.
+    ///
+    /// Must survive reboots.
     public var stateDirectory: String
     /// Index runs and log entries, to be had again from the repository.
     public var cacheDirectory: String

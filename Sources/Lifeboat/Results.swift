@@ -9,13 +9,19 @@ public struct InitialisationResult: Sendable {
     /// Short digest of root and recovery public key, to compare by eye.
     public var fingerprint: String
     public var recoveryKeyFile: String
-    /// The five lines of the recovery key, for the page to print. Secret.
+    /// The five lines of the recovery key, for the page to print.
+    ///
+    /// Secret.
     public var recoveryKeyLines: [String]
-    /// The text of the page's QR code. Secret.
+    /// The text of the page's QR code.
+    ///
+    /// Secret.
     public var recoveryKeyCode: String
 }
 
-/// What one volume of a backup came to. All numbers are bytes.
+/// What one volume of a backup came to.
+///
+/// All numbers are bytes.
 public struct VolumeBackupResult: Sendable {
     public var name: String
     public var size: UInt64
@@ -30,7 +36,9 @@ public struct VolumeBackupResult: Sendable {
     /// Bytes of the hint's audit sample that were read again.
     public var bytesAudited: UInt64
     /// Whether something went otherwise than asked for: a hint that was wrong, a source that
-    /// changed its size, damage met in the parent. A live source, told by `consistency`, is not.
+    /// changed its size, damage met in the parent.
+    ///
+    /// A live source, told by `consistency`, is not.
     public var isDegraded: Bool
     public var warnings: [String]
 }
@@ -51,6 +59,7 @@ public struct BackupResult: Sendable {
 
 /// A recovery point as `points` and `show` tell it.
 public struct PointSummary: Sendable {
+    /// One volume of the point.
     public struct Volume: Sendable {
         public var name: String
         public var size: UInt64
@@ -80,7 +89,9 @@ public struct PointSummary: Sendable {
     public var incarnation: Identifier
     public var sequence: UInt64
     /// When a verification last covered this point, milliseconds since 1970, and how deeply:
-    /// `structure`, `keyless`, `sample` or `data`. `nil` when none did.
+    /// `structure`, `keyless`, `sample` or `data`.
+    ///
+    /// `nil` when none did.
     public var verifiedTime: UInt64?
     public var verifiedDepth: String?
 }
@@ -101,6 +112,7 @@ public struct VolumeDifference: Sendable {
 
 /// What `stats` counts.
 public struct StatisticsResult: Sendable {
+    /// What a machine has in the repository.
     public struct Machine: Sendable {
         public var machine: String
         public var points: Int
@@ -125,7 +137,9 @@ public struct StatisticsResult: Sendable {
     public var damagedPacks: UInt64
 }
 
-/// What `restore` did for one volume. Numbers are bytes.
+/// What `restore` did for one volume.
+///
+/// Numbers are bytes.
 public struct VolumeRestoreResult: Sendable {
     public var name: String
     public var target: String
@@ -142,6 +156,7 @@ public struct VolumeRestoreResult: Sendable {
     public var bytesResumed: UInt64
 }
 
+/// What a restore did.
 public struct RestoreResult: Sendable {
     public var point: Digest
     public var volumes: [VolumeRestoreResult]
@@ -159,6 +174,7 @@ public struct VerificationProblem: Sendable {
     public var isSetAside: Bool
 }
 
+/// What a verification looked at and found.
 public struct VerificationResult: Sendable {
     /// `structure`, `keyless`, `sample` or `data`.
     public var depth: String
@@ -185,6 +201,7 @@ public struct KeySummary: Sendable {
     public var isCurrent: Bool
 }
 
+/// What a rebuilt index was made of.
 public struct IndexRebuildResult: Sendable {
     public var packs: UInt64
     public var entries: UInt64
@@ -210,6 +227,7 @@ public struct BenchmarkRow: Sendable {
     public var ratio: Double?
 }
 
+/// How fast each stage runs on this host.
 public struct BenchmarkResult: Sendable {
     public var source: String
     public var bytes: UInt64

@@ -1,7 +1,9 @@
 public import LifeboatCore
 public import LifeboatStore
 
-/// Where things are in a store. Source: formats/README.md, "Names". On disk: never change.
+/// Where things are in a store.
+///
+/// Source: formats/README.md, "Names". On disk: never change.
 public enum ObjectNames {
     public static let configurationPrefix = "config/"
     public static let rosterPrefix = "roster/"

@@ -26,6 +26,13 @@ extension Repository {
                     .refused, "the configuration was not made with this recovery key's root",
                     subject: store.location, advice: "do not trust this copy of the repository")
             }
+            // Else every pack would look damaged.
+            guard try RecoverySealing.publicKey(seed: recovery.seed) == configuration.recoveryKey
+            else {
+                throw LifeboatError(
+                    .wrongKey, "the recovery key is not the one that this repository is sealed to",
+                    subject: store.location)
+            }
         }
         var writer: WriterKeys?
         if let secret { writer = try unlock(store, secret, configuration) }
@@ -70,7 +77,8 @@ extension Repository {
         _ store: any ObjectStore, _ configuration: Configuration
     ) throws(LifeboatError) -> Roster {
         guard let number = try highest(store, ObjectNames.rosterPrefix) else {
-            throw LifeboatError(.damaged, "the roster is missing", subject: store.location)
+            throw LifeboatError(.damaged, "the roster is missing", subject: ObjectNames.roster(1).path,
+                advice: "take it from another copy of the repository")
         }
         let name = ObjectNames.roster(number)
         let bytes = try store.get(name, limit: Envelope.byteLimit)

@@ -6,7 +6,9 @@ public final class Cancellation: Sendable {
 
     public init() {}
 
-    /// Asks for an end. May be called from any thread, and more than once.
+    /// Asks for an end.
+    ///
+    /// May be called from any thread, and more than once.
     public func cancel() { flag.store(true, ordering: .relaxed) }
 
     public var isCancelled: Bool { flag.load(ordering: .relaxed) }

@@ -22,7 +22,9 @@ public struct Digest: Hashable, Sendable, Comparable {
         self.word3 = word3
     }
 
-    /// Reads 32 bytes at `offset`. The caller has checked that they are there.
+    /// Reads 32 bytes at `offset`.
+    ///
+    /// The caller has checked that they are there.
     @inlinable
     public init(loading bytes: UnsafeRawBufferPointer, at offset: Int = 0) {
         precondition(offset >= 0 && bytes.count - offset >= 32, "a digest needs 32 bytes")

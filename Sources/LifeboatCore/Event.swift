@@ -1,4 +1,6 @@
-/// A fact that an operation tells while it runs. Libraries emit events; the command renders them.
+/// A fact that an operation tells while it runs.
+///
+/// Libraries emit events; the command renders them.
 public enum Event: Sendable {
     /// A stage began. `total` is in bytes where it is known.
     case started(stage: String, total: UInt64?)
@@ -12,7 +14,9 @@ public enum Event: Sendable {
     case note(String)
 }
 
-/// Where events go. Called from several threads at once.
+/// Where events go.
+///
+/// Called from several threads at once.
 public protocol EventSink: Sendable {
     func tell(_ event: Event)
 }

@@ -12,6 +12,7 @@ public struct Roster: Hashable, Sendable {
         case keeper = 2
     }
 
+    /// One writer or keeper, and the key that it signs with.
     public struct Member: Hashable, Sendable {
         public var id: Identifier
         public var role: Role

@@ -1,7 +1,9 @@
 public import LifeboatCore
 
-/// Writes large aligned pieces past the page cache: neither copied nor evicting what the host
-/// needs there. On the disks measured this is three times as fast as writing and syncing.
+/// Writes large aligned pieces past the page cache: neither copied nor evicting what the host needs
+/// there.
+///
+/// On the disks measured this is three times as fast as writing and syncing.
 ///
 /// Safe from many threads as long as their ranges are apart.
 public final class DirectWriter: Sendable {

@@ -69,10 +69,10 @@ public enum Threads {
         }
     }
 
-    private final class Work: Sendable {
-        let name: String
-        let handle: Handle
-        let body: @Sendable () -> Void
+    private final class Work: @unchecked Sendable {
+        private let name: String
+        private let handle: Handle
+        private var body: (@Sendable () -> Void)?
 
         init(name: String, handle: Handle, body: @escaping @Sendable () -> Void) {
             self.name = name
@@ -82,7 +82,9 @@ public enum Threads {
 
         func run() {
             lifeboat_name_thread(name)
-            body()
+            body?()
+            // Who waits for the end may count on what the work held: files, locks.
+            body = nil
             handle.end()
         }
     }

@@ -28,6 +28,11 @@ public final class FileVolume: VolumeReader {
                 .refused, "\(path) is neither a file nor a block device", subject: path)
         }
         size = try file.size()
+        guard size > 0 || file.kind == .regular else {
+            throw LifeboatError(
+                .unreadable, "the device \(path) has no bytes", subject: path,
+                advice: "what it stood for is detached or gone")
+        }
         direct = try? File(path: path, access: .readDirect)
         cacheIsKnown = file.supportsReadCached
         // Reading ahead pays where all goes through the cache; else it would only fill it.

@@ -177,7 +177,9 @@ enum IDShape: CaseIterable {
         let smallName = generator.digest()
         try session.add(smallName, small)
         let largeName = generator.digest()
-        let slots = (0..<280_000).map { PackDirectory.Slot(id: generator.digest(with: $0), length: 1) }
+        let slots = (0..<280_000).map {
+            PackDirectory.Slot(id: generator.digest(with: $0), length: 1)
+        }
         let large = PackDirectory(
             frames: (0..<7).map { _ in frame(slotCount: 40_000) }, slots: slots)
         try session.add(largeName, large)
@@ -240,7 +242,8 @@ extension SeededGenerator {
         let sealed = IndexRunObject.seal(randomBytes(140_000), domain: domain, writer: writer)
         let name = SHA256Hash.digest(sealed)
         for _ in 0..<40 {
-            let position = generator.below(3) == 0 ? generator.below(90) : generator.below(sealed.count)
+            let position =
+                generator.below(3) == 0 ? generator.below(90) : generator.below(sealed.count)
             var bytes = sealed
             bytes[position] ^= UInt8(1 << generator.below(8))
             let asNamed = code { () throws(LifeboatError) in
@@ -267,7 +270,9 @@ extension SeededGenerator {
         #expect(try open(signed(unsigned)).count == 200_000)
         var exchanged = unsigned
         for offset in 0..<block { exchanged.swapAt(head + offset, head + block + offset) }
-        for bytes in [Array(unsigned[0..<head + block]), Array(unsigned[0..<head + 2 * block]), exchanged] {
+        for bytes in [
+            Array(unsigned[0..<head + block]), Array(unsigned[0..<head + 2 * block]), exchanged,
+        ] {
             #expect(code { () throws(LifeboatError) in _ = try open(signed(bytes)) } == .damaged)
         }
     }

@@ -66,7 +66,8 @@ import Testing
         var result: [VerifiedEntry] = []
         for _ in 0..<count {
             result.append(
-                try appender.append(body(machine: host), packs: [], runs: [], replacedRuns: []).entry)
+                try appender.append(body(machine: host), packs: [], runs: [], replacedRuns: [])
+                    .entry)
         }
         return result
     }

@@ -118,7 +118,8 @@ import Testing
         let table = content == .data ? PackLayout.dataKeyByteCount : PackLayout.metadataKeyByteCount
         for round in 0..<60 {
             let end = round < 20 ? PackLayout.headerByteCount + table : made.bytes.count
-            let position = round < 40 ? generator.below(end) : made.bytes.count - 1 - generator.below(400)
+            let position =
+                round < 40 ? generator.below(end) : made.bytes.count - 1 - generator.below(400)
             let flip = UInt8(1 << generator.below(8))
             store.tamper(ObjectNames.pack(made.name)) { $0[position] ^= flip }
             let found = code { () throws(LifeboatError) in
@@ -198,7 +199,8 @@ import Testing
             for id in order {
                 let place = try locator.find(id)
                 let directory = place.pack.directory
-                #expect(directory.slots[directory.firstSlots[place.frame] + place.slot].id == id, note)
+                #expect(
+                    directory.slots[directory.firstSlots[place.frame] + place.slot].id == id, note)
                 #expect(place.slot < Int(directory.frames[place.frame].slotCount), note)
                 let same = try index.find(id)
                 #expect(

@@ -2,6 +2,25 @@ import LifeboatSystem
 import Synchronization
 import Testing
 
+private final class Flag: Sendable {
+    let isGone: Guarded<Bool>
+    init(_ isGone: Guarded<Bool>) { self.isGone = isGone }
+    deinit { isGone.withLock { $0 = true } }
+}
+
+@Suite struct ThreadEndTests {
+    @Test func `what a thread's work held is let go before its end`() {
+        for _ in 0..<2000 {
+            let isGone = Guarded(false)
+            var flag: Flag? = Flag(isGone)
+            let handle = Threads.start(name: "hold") { [flag] in _ = flag?.isGone }
+            flag = nil
+            handle.join()
+            #expect(isGone.withLock { $0 })
+        }
+    }
+}
+
 @Suite struct QueueTests {
     @Test func `every element arrives once, through many threads`() {
         let queue = BoundedQueue<Int>(capacity: 3)

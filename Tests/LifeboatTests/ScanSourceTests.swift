@@ -89,7 +89,8 @@ import Testing
             var changed: [Range<UInt64>] = []
             var position: UInt64 = 0
             while true {
-                position += UInt64(Int.random(in: changed.isEmpty ? 0...9 : 1...150, using: &generator))
+                position += UInt64(
+                    Int.random(in: changed.isEmpty ? 0...9 : 1...150, using: &generator))
                 guard position < chunkCount else { break }
                 let end = min(
                     chunkCount, position + UInt64(Int.random(in: 1...200, using: &generator)))

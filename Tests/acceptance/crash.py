@@ -63,7 +63,7 @@ class Series:
         self.lab = Lab()
         self.image = make_image(self.lab.path("disk"), SIZE, seed, noise=0.85)
         self.known = {}
-        self.kills = self.hits = 0
+        self.kills = self.hits = self.since = 0
         self.arguments = ["backup", "--machine", "m", f"disk={self.image}", *self.lab.secret]
 
     def listed(self):
@@ -78,6 +78,7 @@ class Series:
         else:
             hit = kill_after(self.lab, self.random.uniform(0, length * 1.1), *self.arguments)
         self.kills += 1
+        self.since += 1
         self.hits += hit
 
     def check_after_kill(self):
@@ -88,12 +89,17 @@ class Series:
         self.known = points
 
     def complete(self, whole, before):
-        """The next run completes, and stores at most what was missing and one pack."""
+        """The next run completes, and stores at most what was missing and one pack a kill.
+
+        A pack that was put, but not yet noted in the session's journal, is not taken over.
+        """
         there = self.lab.stored_bytes() - before
         result = self.lab.backup(f"disk={self.image}").expect(0)
         growth = self.lab.stored_bytes() - before - there
-        check(growth <= max(0, whole - there) + PACK,
-              f"{there} of {whole} bytes were stored, and yet {growth} more were")
+        check(growth <= max(0, whole - there) + PACK * self.since,
+              f"{there} of {whole} bytes were stored, and after {self.since} kills "
+              f"{growth} more were")
+        self.since = 0
         self.known[result.json["point"]] = digest(self.image)
         self.lab.expect_restores(self.known)
         return result
@@ -108,7 +114,7 @@ def backups_killed_anywhere():
     length = time.monotonic() - begun
     whole = int(reference.stored_bytes() * 1.1)
     kills = hits = 0
-    for seed in seeds(max(2, SEEDS * 3 // 5)):
+    for seed in seeds(max(2, SEEDS * 2 // 5)):
         series = Series(seed)
         for _ in range(series.random.randrange(1, 5)):
             series.kill(length)
@@ -177,7 +183,7 @@ def restores_killed_anywhere():
     lab.restore(new, lab.path("reference")).expect(0)
     length = time.monotonic() - begun
     hits = 0
-    for seed in seeds():
+    for seed in seeds(max(2, SEEDS // 2)):
         source = random.Random(f"restore {seed}")
         # Into a new file: its name never leads to anything but the whole.
         target = lab.path(f"new-{seed}")

@@ -68,9 +68,9 @@ def main():
             failed += 1
             seed = f" (LIFEBOAT_TEST_SEED={Lab.seed})" if Lab.seed is not None else ""
             if not isinstance(error, Failure):
-                traceback.print_exc()
+                traceback.print_exc(limit=-3)
             elif os.environ.get("LIFEBOAT_TEST_TRACE"):
-                traceback.print_exc()
+                traceback.print_exc(limit=-3)
             why = str(error).replace("\n", " ")[:600] or repr(error)
             print(f"not ok {name} - {why}{seed}", flush=True)
         Lab.close_all()

@@ -72,7 +72,8 @@ extension Operations {
             point: point?.id, machine: options.machine, consistency: consistency,
             parent: parentID, volumes: outcomes.map(\.result),
             bytesMetadata: session.metadataBytes
-                + session.dataBytes - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
+                + session.dataBytes
+                - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
             durationSeconds: Clock.monotonicSeconds() - start,
             warnings: (log.problems + catalog.problems).map(\.description))
     }

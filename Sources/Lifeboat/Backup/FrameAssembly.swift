@@ -16,8 +16,10 @@ final class PendingFrame: @unchecked Sendable {
         UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.storage)[0..<byteCount])
     }
 
-    /// Scattered chunks make frames of a MiB: reading one of them, or rewriting what is left of
-    /// the frame later, then costs little. Chunks in a row may fill 4 MiB.
+    /// Scattered chunks make frames of a MiB: reading one of them, or rewriting what is left of the
+    /// frame later, then costs little.
+    ///
+    /// Chunks in a row may fill 4 MiB.
     static let scatteredByteCount = 1 << 20
 
     /// Whether `chunk` of `length` bytes should go into the next frame instead.

@@ -53,11 +53,14 @@ final class ScanBatch: @unchecked Sendable {
     func chunk(_ index: Int, chunkSize: Int) -> UnsafeRawBufferPointer {
         let start = index * chunkSize
         return UnsafeRawBufferPointer(
-            rebasing: UnsafeRawBufferPointer(buffer.storage)[start..<min(byteCount, start + chunkSize)])
+            rebasing: UnsafeRawBufferPointer(buffer.storage)[
+                start..<min(byteCount, start + chunkSize)])
     }
 }
 
-/// Cuts what is to be read into batches, in the order of the volume. Used by one thread at a time.
+/// Cuts what is to be read into batches, in the order of the volume.
+///
+/// Used by one thread at a time.
 protocol ScanSource: AnyObject {
     /// The next batch; `nil` at the end. A stream is read here, a file later by the worker.
     func next(into buffer: Buffer, number: Int) throws(LifeboatError) -> ScanBatch?

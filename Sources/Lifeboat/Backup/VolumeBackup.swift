@@ -209,7 +209,8 @@ struct VolumeBackup {
         audited: UInt64, method: String
     ) throws(LifeboatError) -> Outcome {
         let pipeline = VolumePipeline(
-            settings: .init(threads: threads, chunkSize: chunkSize, level: options.compressionLevel),
+            settings: .init(
+                threads: threads, chunkSize: chunkSize, level: options.compressionLevel),
             session: session, source: scan, volume: volume, builder: builder, oldTags: old,
             newTags: new, domain: try repository.requireDomain(), stage: source.name,
             events: events, cancellation: cancellation)

@@ -288,7 +288,8 @@ final class VolumePipeline: @unchecked Sendable {
         nextChunk = batch.first + UInt64(batch.count)
         for read in batch.reads {
             let start = read.lowerBound * settings.chunkSize
-            counts.read += UInt64(min(batch.byteCount, read.upperBound * settings.chunkSize) - start)
+            counts.read += UInt64(
+                min(batch.byteCount, read.upperBound * settings.chunkSize) - start)
         }
         return true
     }
@@ -309,7 +310,8 @@ final class VolumePipeline: @unchecked Sendable {
         var id = batch.ids[index]
         if finding == .matching {
             // The parent's map must have a chunk there; if not, the fingerprints are not its own.
-            id = existing.isZero
+            id =
+                existing.isZero
                 ? arrangingHasher.digest(batch.chunk(index, chunkSize: settings.chunkSize))
                 : existing
         }

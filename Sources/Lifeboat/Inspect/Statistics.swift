@@ -4,7 +4,9 @@ import LifeboatFormat
 import LifeboatStore
 
 extension Operations {
-    /// What is stored, and for whom. Costs a listing, whatever the volumes' sizes.
+    /// What is stored, and for whom.
+    ///
+    /// Costs a listing, whatever the volumes' sizes.
     public func statistics() throws(LifeboatError) -> StatisticsResult {
         let repository = try openRepository()
         let log = try repository.readLog()

@@ -110,7 +110,8 @@ final class ChunkFetcher {
             if item.slot != checked {
                 guard hasher.digest(bytes) == item.id else {
                     throw LifeboatError(
-                        .damaged, "slot \(item.slot) of frame \(task.frame) is not what its id says",
+                        .damaged,
+                        "slot \(item.slot) of frame \(task.frame) is not what its id says",
                         subject: ObjectNames.pack(task.pack.name).path,
                         advice: "run verify to learn what is lost")
                 }
@@ -123,7 +124,9 @@ final class ChunkFetcher {
                     subject: ObjectNames.pack(task.pack.name).path)
             }
             if let current = run, current.next == item.chunk, current.slot + 1 == item.slot {
-                run = (current.chunk, item.chunk + 1, item.slot, current.start, offsets[item.slot + 1])
+                run = (
+                    current.chunk, item.chunk + 1, item.slot, current.start, offsets[item.slot + 1]
+                )
             } else {
                 try flush()
                 run = (

@@ -41,7 +41,8 @@ final class LostRanges: Sendable {
                 "\(state.byteCount) bytes of volume \(volume) cannot be restored: bytes "
                     + shown.joined(separator: ", ") + more,
                 subject: fault.subject, cause: fault.message,
-                advice: "everything else of it is in \(target)")
+                advice: "everything else of it is in \(target)"
+                    + (fault.advice.map { "; \($0)" } ?? ""))
         }
     }
 }

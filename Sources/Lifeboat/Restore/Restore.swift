@@ -94,12 +94,16 @@ extension Operations {
             directories: restore.repository.directories)
         let first = plan.position
         // From here on the target may be half done; and what an older journal says no longer holds.
-        try plan.journal.note(first)
+        if let fault = try plan.journal.begin(first) {
+            events.tell(
+                .warning("an interruption cannot be resumed where it was: \(fault.description)"))
+        }
         result.bytesResumed = min(restore.volume.size, first * restore.chunkSize)
         try restore.write(to: plan.target, from: first, compares: plan.compares) {
             position throws(LifeboatError) in
             try plan.target.sync()
-            try plan.journal.note(position)
+            // What an earlier note says holds as well; a full disk here is no reason to stop.
+            try? plan.journal.note(position)
         }
         try plan.target.sync()
         result.writeSeconds = Clock.monotonicSeconds() - start

@@ -33,6 +33,19 @@ struct RestoreJournal {
         return UInt64(lines[1])
     }
 
+    /// Notes where the restore begins; what could not be noted is told.
+    ///
+    /// - Throws: when what an older journal says stays, although it no longer holds.
+    func begin(_ position: UInt64) throws(LifeboatError) -> LifeboatError? {
+        do throws(LifeboatError) {
+            try note(position)
+            return nil
+        } catch {
+            if Files.exists(path) { try Files.remove(path) }
+            return error
+        }
+    }
+
     func note(_ position: UInt64) throws(LifeboatError) {
         try Files.writeAtomically(path, Array("\(identity)\n\(position)\n".utf8))
     }

@@ -14,7 +14,9 @@ final class StreamRestore: @unchecked Sendable {
         let buffer: Buffer
         var start: UInt64 = 0
         var byteCount = 0
-        /// Frames that are still to come. Guarded by `guardian`.
+        /// Frames that are still to come.
+        ///
+        /// Guarded by `guardian`.
         var missing = 0
         init(capacity: Int) { buffer = Buffer(capacity: capacity) }
     }

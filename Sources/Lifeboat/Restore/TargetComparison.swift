@@ -20,7 +20,9 @@ struct TargetComparison {
         self.stage = stage ?? restore.volume.name
     }
 
-    /// For each chunk of `window`, whether the target holds what its id says. Holes are not read.
+    /// For each chunk of `window`, whether the target holds what its id says.
+    ///
+    /// Holes are not read.
     func matches(
         _ window: Range<UInt64>, _ ids: [Digest]
     ) throws(LifeboatError) -> [Bool] {
@@ -30,7 +32,9 @@ struct TargetComparison {
         let end = min(restore.volume.size, window.upperBound * restore.chunkSize)
         let extents = try target.dataExtents(from: start, to: end)
         for range in FileScanSource.chunkRanges(extents, chunkSize: restore.chunkSize) {
-            for chunk in range.clamped(to: window) { hasData[Int(chunk - window.lowerBound)] = true }
+            for chunk in range.clamped(to: window) {
+                hasData[Int(chunk - window.lowerBound)] = true
+            }
         }
         let result = Guarded(zip(ids, hasData).map { id, hasData in !hasData && id.isZero })
         let step = max(1, Self.batchByteCount / Int(restore.chunkSize))
@@ -87,7 +91,8 @@ struct TargetComparison {
             guard stop <= got else { continue }
             let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[start..<stop])
             found[index] =
-                ids[index].isZero ? Bytes.isZero(bytes)
+                ids[index].isZero
+                ? Bytes.isZero(bytes)
                 : !Bytes.isZero(bytes) && hasher.digest(bytes) == ids[index]
         }
         return found

@@ -320,7 +320,8 @@ final class VerificationRun {
         let lost = try index.lostIDs()
         for name in known.sorted() where !damaged.contains(name) {
             let problem = LifeboatError(
-                .damaged, "the pack was found damaged earlier", subject: ObjectNames.pack(name).path)
+                .damaged, "the pack was found damaged earlier", subject: ObjectNames.pack(name).path
+            )
             if !lost.isEmpty { add(problem, isSetAside: true) }
         }
         guard !lost.isEmpty else {
@@ -337,7 +338,8 @@ final class VerificationRun {
                 let loss = lostExtents(volume, lost, nodes)
                 if let loss {
                     affected.append(
-                        "point \(point.id.short) of \(point.body.machine), volume \(volume.name): \(loss)")
+                        "point \(point.id.short) of \(point.body.machine), volume \(volume.name): \(loss)"
+                    )
                 }
             }
         }

@@ -41,7 +41,9 @@ public final class BlockMapBuilder {
     private let levels: Int
     private let sink: any NodeSink
     private let nodes: NodeReader?
-    /// Open nodes, by level; the root is the last. Those below the deepest open one are `nil`.
+    /// Open nodes, by level; the root is the last.
+    ///
+    /// Those below the deepest open one are `nil`.
     private var path: [OpenNode?]
     /// Whether a node of the parent that cannot be read counts as unknown instead of an error.
     private let forgivesDamage: Bool
@@ -137,7 +139,9 @@ public final class BlockMapBuilder {
         return path[0]?.node.children[Int(chunk & 31)] ?? .zero
     }
 
-    /// Sets the id of `chunk`. Chunks are set in ascending order.
+    /// Sets the id of `chunk`.
+    ///
+    /// Chunks are set in ascending order.
     public func set(_ chunk: UInt64, _ id: Digest) throws(LifeboatError) {
         guard levels > 0 else { return }
         try seek(chunk, level: 0)

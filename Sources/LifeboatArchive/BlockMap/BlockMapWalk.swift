@@ -25,7 +25,9 @@ public struct BlockMapWalk {
         of root: BlockMapRoot, in range: Range<UInt64>,
         _ body: (UInt64, [Digest]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
-        try leaves(of: root, in: range, unreadable: { _, error throws(LifeboatError) in throw error }, body)
+        try leaves(
+            of: root, in: range, unreadable: { _, error throws(LifeboatError) in throw error }, body
+        )
     }
 
     private func visit(
@@ -55,7 +57,9 @@ public struct BlockMapWalk {
         }
     }
 
-    /// Calls `body` for every chunk whose id differs, in order. Costs as much as differs.
+    /// Calls `body` for every chunk whose id differs, in order.
+    ///
+    /// Costs as much as differs.
     public func difference(
         _ old: BlockMapRoot, _ new: BlockMapRoot,
         _ body: (UInt64, Digest, Digest) throws(LifeboatError) -> Void

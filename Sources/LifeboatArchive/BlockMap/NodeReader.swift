@@ -5,6 +5,7 @@ import LifeboatSystem
 import LifeboatStore
 
 /// Reads block map nodes by their ids, through a bounded cache of metadata frames.
+///
 /// Safe from many threads.
 public final class NodeReader: @unchecked Sendable {
     private struct FrameName: Hashable {
@@ -53,7 +54,7 @@ public final class NodeReader: @unchecked Sendable {
         throw fault
             ?? LifeboatError(
                 .damaged, "a block map node is in no index", subject: "node \(id.short)",
-                advice: "run: lifeboat index rebuild")
+                advice: "run: lifeboat cache clean, then index rebuild")
     }
 
     private func read(

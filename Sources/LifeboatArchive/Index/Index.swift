@@ -10,7 +10,9 @@ public struct Location: Hashable, Sendable {
     public var slot: Int
 }
 
-/// Looks up chunks and nodes in a repository's runs. Immutable and safe from many threads.
+/// Looks up chunks and nodes in a repository's runs.
+///
+/// Immutable and safe from many threads.
 public final class Index: Sendable {
     public let runs: [IndexRun]
     /// Packs that a verification found damaged or missing: what lies there counts as lost.
@@ -55,6 +57,14 @@ public final class Index: Sendable {
             // A cache that does not read is fetched again, not complained about.
             if let run = try? IndexRun(name, path: path) { return run }
         }
+        return try fetchRun(repository, name)
+    }
+
+    /// Takes a run from the store, whatever the cache holds.
+    static func fetchRun(
+        _ repository: Repository, _ name: Digest
+    ) throws(LifeboatError) -> IndexRun {
+        let path = repository.directories.indexCache + "/" + name.hex
         let object = ObjectNames.indexRun(name)
         let bytes: [UInt8]
         do throws(LifeboatError) {

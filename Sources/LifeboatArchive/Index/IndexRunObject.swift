@@ -3,7 +3,9 @@ public import LifeboatCore
 import LifeboatFormat
 import LifeboatStore
 
-/// Seals plain tables into index run objects, and opens them again. Source: formats/index.md.
+/// Seals plain tables into index run objects, and opens them again.
+///
+/// Source: formats/index.md.
 enum IndexRunObject {
     static func seal(_ plain: [UInt8], domain: DomainKeys, writer: WriterKeys) -> [UInt8] {
         let salt = randomBytes(32)

@@ -66,8 +66,9 @@ extension WriteSession {
     /// Indexes every pack anew from its directory, and replaces the whole stored index.
     public func rebuildIndex(
         log: LogView, events: any EventSink, cancellation: Cancellation
-    ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, runs: Int, problems: [LifeboatError])
-    {
+    ) throws(LifeboatError) -> (
+        packs: UInt64, entries: UInt64, runs: Int, problems: [LifeboatError]
+    ) {
         let scanned = try IndexScan.scan(
             repository, log: log, into: stored, damaged: index.damaged, events: events,
             cancellation: cancellation)

@@ -1,7 +1,9 @@
 import LifeboatCore
 import LifeboatFormat
 
-/// Lays out the plain table of an index run. Source: formats/index.md.
+/// Lays out the plain table of an index run.
+///
+/// Source: formats/index.md.
 enum IndexTable {
     /// The plain bytes of a run, padded to their size class.
     ///

@@ -2,7 +2,9 @@ public import LifeboatCodec
 public import LifeboatCore
 import LifeboatFormat
 
-/// A domain's secret and the keys derived from it. Source: formats/keys.md.
+/// A domain's secret and the keys derived from it.
+///
+/// Source: formats/keys.md.
 ///
 /// Immutable, hence safe from many threads; the hashers and ciphers it makes are not.
 public final class DomainKeys: Sendable {

@@ -10,7 +10,9 @@ public enum WrappingSecret: Sendable {
     case keyFile(SecretBytes)
 }
 
-/// Makes and opens key slots. Source: formats/keys.md, "Key slots".
+/// Makes and opens key slots.
+///
+/// Source: formats/keys.md, "Key slots".
 enum KeySlotWrapping {
     /// scrypt with 64 MiB: half a second of work a guess, and within every memory setting.
     static let passwordWrapping = KeySlot.Wrapping.password(
@@ -79,7 +81,9 @@ enum KeySlotWrapping {
     }
 }
 
-/// Key files: a title and 64 hexadecimal digits. Source: formats/keys.md, "Key files".
+/// Key files: a title and 64 hexadecimal digits.
+///
+/// Source: formats/keys.md, "Key files".
 public enum KeyFile {
     static let title = "lifeboat key file 0"
 

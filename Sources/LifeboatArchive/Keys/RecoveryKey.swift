@@ -42,7 +42,9 @@ public struct RecoveryKey: Sendable {
         root = try SigningKey(seed: SecretBytes(Array(key[48..<80])))
     }
 
-    /// The 80 bytes that the file and the printed page carry. Secret.
+    /// The 80 bytes that the file and the printed page carry.
+    ///
+    /// Secret.
     public var bytes: [UInt8] {
         var bytes = repository.bytes
         seed.withBytes { bytes.append(contentsOf: $0) }

@@ -24,7 +24,9 @@ public struct WriterKeys: Sendable {
         self.rootKey = rootKey
     }
 
-    /// The encoding that key slots seal. Secret. Source: formats/keys.md, "Key slots".
+    /// The encoding that key slots seal.
+    ///
+    /// Secret. Source: formats/keys.md, "Key slots".
     var encoded: [UInt8] {
         CBOR.map([
             1: .bytes(repository.bytes), 2: .bytes(writer.bytes),

@@ -72,7 +72,8 @@ public struct PointCatalog: Sendable {
             let machines = Set(candidates.map(\.body.machine))
             guard machines.count == 1 else {
                 throw LifeboatError(
-                    .refused, "latest of which machine? There are \(machines.sorted().joined(separator: ", "))",
+                    .refused,
+                    "latest of which machine? There are \(machines.sorted().joined(separator: ", "))",
                     subject: text, advice: "name one with --machine, or give a point's id")
             }
             return last
@@ -81,7 +82,8 @@ public struct PointCatalog: Sendable {
         let fitting = candidates.filter { $0.id.hex.hasPrefix(prefix) }
         guard prefix.count >= 4, let point = fitting.first else {
             let named = "point \(prefix.prefix(12))"
-            if prefix.count >= 4, let problem = problems.first(where: { $0.message.contains(named) })
+            if prefix.count >= 4,
+                let problem = problems.first(where: { $0.message.contains(named) })
             {
                 throw problem
             }

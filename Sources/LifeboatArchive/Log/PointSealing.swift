@@ -2,7 +2,9 @@ import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
 
-/// Seals point bodies and opens them again. Source: formats/point.md.
+/// Seals point bodies and opens them again.
+///
+/// Source: formats/point.md.
 enum PointSealing {
     static let label = "lifeboat point body"
     static let saltByteCount = 32

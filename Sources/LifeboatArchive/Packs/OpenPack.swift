@@ -3,8 +3,10 @@ public import LifeboatCore
 public import LifeboatFormat
 public import LifeboatStore
 
-/// A pack whose header and directory were read and authenticated, with its frames' keys where
-/// they can be had. Immutable, hence safe from many threads.
+/// A pack whose header and directory were read and authenticated, with its frames' keys where they
+/// can be had.
+///
+/// Immutable, hence safe from many threads.
 public final class OpenPack: Sendable {
     public let name: Digest
     /// Where it stands: under its name, or where it was set aside as damaged.
@@ -85,7 +87,8 @@ public final class OpenPack: Sendable {
                 counter: PackLayout.directoryCounter, associatedData: header.bytes,
                 sealed: try read(framesEnd, end - framesEnd))
         } catch {
-            throw error.code == .damaged ? fault("has a directory or trailer that does not authenticate") : error
+            throw error.code == .damaged
+                ? fault("has a directory or trailer that does not authenticate") : error
         }
         directory = try PackDirectory(
             decoding: plain, framesOffset: header.framesOffset, framesEnd: framesEnd,

@@ -18,7 +18,9 @@ final class PackBuilder: @unchecked Sendable {
     private let directoryCipher: FrameCipher
     private var used = 0
     private(set) var directory = PackDirectory()
-    /// Frames reserved and not yet sealed. Guarded by the session's lock, as is `isClosed`.
+    /// Frames reserved and not yet sealed.
+    ///
+    /// Guarded by the session's lock, as is `isClosed`.
     var outstanding = 0
     var isClosed = false
 
@@ -83,7 +85,9 @@ final class PackBuilder: @unchecked Sendable {
         let region: UnsafeMutableRawBufferPointer
     }
 
-    /// Reserves the next place. Under the session's lock.
+    /// Reserves the next place.
+    ///
+    /// Under the session's lock.
     func reserve(
         sealedByteCount: Int, plainLength: Int, encoding: UInt8, slots: [PackDirectory.Slot]
     ) -> Reservation {

@@ -2,7 +2,9 @@ public import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
 
-/// Packs opened lately, bounded by what their directories take. Safe from many threads.
+/// Packs opened lately, bounded by what their directories take.
+///
+/// Safe from many threads.
 public final class PackCache: @unchecked Sendable {
     private let repository: Repository
     private let domain: DomainKeys

@@ -78,7 +78,9 @@ public final class PackScrub {
     }
 
     /// Marks a pack as damaged, and moves what stands under its name out of the way, so that a
-    /// later backup can store its content again. The bytes are kept.
+    /// later backup can store its content again.
+    ///
+    /// The bytes are kept.
     public static func setAside(
         _ name: Digest, in repository: Repository
     ) throws(LifeboatError) {

@@ -15,7 +15,9 @@ extension WriteSession {
         return Point(id: appended.id, entry: appended.entry, body: body)
     }
 
-    /// Replaces all `runs` by what this session indexed. For rebuilding an index.
+    /// Replaces all `runs` by what this session indexed.
+    ///
+    /// For rebuilding an index.
     public func commitIndex(replacing runs: Set<Digest>) throws(LifeboatError) -> Int {
         try commitEntry(nil, replacing: runs).entry.runs.count
     }
@@ -53,8 +55,16 @@ extension WriteSession {
         var all = index.runs + fresh
         var replaced: [Digest] = []
         while true {
-            let due = IndexMerge.due(all)
+            var due = IndexMerge.due(all)
             guard !due.isEmpty else { break }
+            // What a merge takes from the cache it signs: so it takes what was signed before, as
+            // long as that can be had.
+            for position in due.indices
+            where index.runs.contains(where: { $0.name == due[position].name }) {
+                if let run = try? Index.fetchRun(repository, due[position].name) {
+                    due[position] = run
+                }
+            }
             var merged: [IndexRun] = []
             try IndexMerge.merge(due, level: due[0].shape.level + 1) {
                 plain throws(LifeboatError) in

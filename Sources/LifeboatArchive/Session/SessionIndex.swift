@@ -4,6 +4,7 @@ import LifeboatFormat
 import LifeboatSystem
 
 /// What a session has stored so far: in memory up to a bound, then in local runs.
+///
 /// The session guards it.
 final class SessionIndex {
     /// Entries in memory: 5 MB, and as much again for the set of their ids.
@@ -69,7 +70,9 @@ final class SessionIndex {
             try IndexMerge.merge(due, level: level) { plain throws(LifeboatError) in
                 try keep(plain)
             }
-            for name in old { if let path = paths.removeValue(forKey: name) { try Files.remove(path) } }
+            for name in old {
+                if let path = paths.removeValue(forKey: name) { try Files.remove(path) }
+            }
         }
     }
 

@@ -58,5 +58,8 @@ final class SessionJournal: @unchecked Sendable {
         try bytes.withBytes { raw throws(LifeboatError) in try file.append(raw) }
     }
 
+    /// Lets another session take over what this one leaves.
+    func release() { file.unlock() }
+
     func remove() throws(LifeboatError) { try Files.remove(path) }
 }

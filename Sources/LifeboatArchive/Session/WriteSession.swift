@@ -166,7 +166,9 @@ public final class WriteSession: @unchecked Sendable {
         }
     }
 
-    /// Closes the open pack of this content. Under the lock.
+    /// Closes the open pack of this content.
+    ///
+    /// Under the lock.
     private func close(_ content: PackLayout.Content) {
         guard let builder = open.removeValue(forKey: content) else { return }
         builder.isClosed = true
@@ -223,7 +225,9 @@ public final class WriteSession: @unchecked Sendable {
         if let fault { throw fault }
     }
 
-    /// Ends the session's thread and gives back its memory. Call exactly once, in the end.
+    /// Ends the session's thread and gives back its memory.
+    ///
+    /// Call exactly once, in the end.
     public func end() {
         guardian.lock()
         if failure == nil { failure = LifeboatError(.cancelled, "the session has ended") }
@@ -233,6 +237,8 @@ public final class WriteSession: @unchecked Sendable {
         closedPacks.close()
         storing?.join()
         storing = nil
+        journal.release()
+        for old in adopted { old.release() }
     }
 }
 
@@ -258,13 +264,16 @@ extension WriteSession: NodeSink {
     }
 }
 
-/// The metadata frame being filled. Used by the one thread that builds a block map.
+/// The metadata frame being filled.
+///
+/// Used by the one thread that builds a block map.
 private final class NodeFrames {
     /// Small enough that reading one node does not decode much, large enough to amortise.
     static let byteCount = 128 << 10
 
     let hasher: KeyedHasher
-    let encoder = FrameEncoder(level: 3, frameByteCount: NodeFrames.byteCount + BlockMapNode.byteLimit)
+    let encoder = FrameEncoder(
+        level: 3, frameByteCount: NodeFrames.byteCount + BlockMapNode.byteLimit)
     private var bytes: [UInt8] = []
     private(set) var slots: [PackDirectory.Slot] = []
 

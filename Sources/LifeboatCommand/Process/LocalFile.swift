@@ -71,6 +71,7 @@ enum LocalFile {
             case EEXIST: .exists
             case EACCES, EPERM, EROFS: .denied
             case ENOSPC, EDQUOT: .full
+            case EISDIR: .refused
             default: .unavailable
             }
         return LifeboatError(
