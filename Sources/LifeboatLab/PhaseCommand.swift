@@ -40,6 +40,7 @@ struct PhaseCommand: ParsableCommand {
     @Option var recipe: String?
 
     func run() throws {
+        Files.raiseOpenFileLimit()
         let start = Clock.monotonicSeconds()
         let stages = StageClock()
         let operations = Operations(

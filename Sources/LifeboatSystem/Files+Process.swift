@@ -22,6 +22,17 @@ extension Files {
         return String(cString: home)
     }
 
+    /// Lets this process have as many files open as the system allows it at most.
+    ///
+    /// An index of many terabytes is more files than the usual soft limit of 1,024.
+    public static func raiseOpenFileLimit() {
+        var limit = rlimit()
+        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(files, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(files, &limit)
+    }
+
     /// The directory that relative names start from.
     public static var currentDirectory: String { realPath(".") ?? "/" }
 }

@@ -30,43 +30,78 @@ enum IndexMerge {
     }
 
     /// Merges `runs`; `emit` gets the plain table of each run of the result, in order of id.
+    ///
+    /// Memory is that of one run of the result, and of a piece of each run that reaches as far: a
+    /// run is begun when its first id is due, and names of packs are read as entries name them.
     static func merge(
         _ runs: [IndexRun], level: Int, emit: ([UInt8]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
+        var waiting = runs.sorted { $0.first > $1.first }
+        var sources: [MergeSource] = []
         var output = PackNumbering()
-        var tables: [[Digest]] = []
-        for run in runs { tables.append(try run.packs()) }
-        var cursors: [IndexRunCursor] = []
-        for run in runs { cursors.append(try IndexRunCursor(run)) }
         var entries: [IndexEntry] = []
         func flush() throws(LifeboatError) {
             guard !entries.isEmpty else { return }
             try emit(IndexTable.encode(entries, packs: output.packs, level: level))
             entries.removeAll(keepingCapacity: true)
             output = PackNumbering()
+            for index in sources.indices { sources[index].forgetNumbers() }
         }
-        while let source = smallest(cursors) {
-            guard var entry = cursors[source].entry else { break }
-            guard Int(entry.pack) < tables[source].count else {
-                throw LifeboatError(.damaged, "an index run names a pack that it does not list")
+        while true {
+            var best = smallest(sources)
+            while let next = waiting.last, best.map({ next.first <= sources[$0].id }) ?? true {
+                waiting.removeLast()
+                sources.append(try MergeSource(next))
+                best = smallest(sources)
             }
-            entry.pack = output.number(tables[source][Int(entry.pack)])
+            guard let best else { break }
+            let entry = try sources[best].next(&output)
+            if sources[best].isAtEnd { sources.remove(at: best) }
             if entry != entries.last { entries.append(entry) }
-            try cursors[source].advance()
             if entries.count == IndexRunLayout.entryLimit { try flush() }
         }
         try flush()
     }
 
-    private static func smallest(_ cursors: [IndexRunCursor]) -> Int? {
-        var best: (index: Int, id: Digest)?
-        for index in cursors.indices {
-            guard let id = cursors[index].entry?.id else { continue }
-            if let current = best, current.id <= id { continue }
-            best = (index, id)
-        }
-        return best?.index
+    private static func smallest(_ sources: [MergeSource]) -> Int? {
+        sources.indices.min { sources[$0].id < sources[$1].id }
     }
+}
+
+/// A run that is being merged, and the numbers that its packs have in the result.
+private struct MergeSource {
+    private let run: IndexRun
+    private var cursor: IndexRunCursor
+    /// By the run's own number; empty where a pack has not been named yet.
+    private var numbers: [UInt32: UInt32] = [:]
+    /// The id of the entry that comes next; the last one's at the end.
+    private(set) var id: Digest
+    private(set) var isAtEnd = false
+
+    init(_ run: IndexRun) throws(LifeboatError) {
+        self.run = run
+        cursor = try IndexRunCursor(run)
+        id = run.first
+    }
+
+    /// Takes the next entry, with its pack's number in `output`.
+    mutating func next(_ output: inout PackNumbering) throws(LifeboatError) -> IndexEntry {
+        guard var entry = cursor.entry else {
+            throw LifeboatError(.damaged, "an index run ends early")
+        }
+        if let number = numbers[entry.pack] {
+            entry.pack = number
+        } else {
+            let number = output.number(try run.pack(entry.pack))
+            numbers[entry.pack] = number
+            entry.pack = number
+        }
+        try cursor.advance()
+        if let next = cursor.entry { id = next.id } else { isAtEnd = true }
+        return entry
+    }
+
+    mutating func forgetNumbers() { numbers.removeAll(keepingCapacity: true) }
 }
 
 /// Gives packs numbers in the order in which they are first named.

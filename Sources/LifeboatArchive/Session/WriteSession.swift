@@ -58,8 +58,9 @@ public final class WriteSession: @unchecked Sendable {
     }
 
     private func adoptAbandoned() throws(LifeboatError) {
+        var seen: Set<Digest> = []
         for (journal, packs) in try SessionJournal.abandoned(repository.directories) {
-            for name in packs where !stored.packs.contains(name) {
+            for name in packs where seen.insert(name).inserted {
                 // What is missing or damaged is simply not taken over.
                 guard
                     let pack = try? OpenPack(
