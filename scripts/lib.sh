@@ -30,7 +30,7 @@ find_swift() {
         others+=" $candidate"
     done < <(
         type -ap swift
-        printf '%s\n' /opt/swift/usr/bin/swift /usr/local/swift/usr/bin/swift \
+        printf '%s\n' /opt/*/usr/bin/swift /usr/local/*/usr/bin/swift \
             "${HOME:-/root}/.local/share/swiftly/bin/swift"
     )
     die "no Swift 6 compiler on PATH${others:+ (not one:$others)}; install Swift 6.3 from swift.org"

@@ -77,7 +77,8 @@ extension Repository {
         _ store: any ObjectStore, _ configuration: Configuration
     ) throws(LifeboatError) -> Roster {
         guard let number = try highest(store, ObjectNames.rosterPrefix) else {
-            throw LifeboatError(.damaged, "the roster is missing", subject: ObjectNames.roster(1).path,
+            throw LifeboatError(
+                .damaged, "the roster is missing", subject: ObjectNames.roster(1).path,
                 advice: "take it from another copy of the repository")
         }
         let name = ObjectNames.roster(number)

@@ -75,9 +75,12 @@ final class ChunkFetcher {
     ///
     /// `body` gets the first chunk of a run whose chunks are neighbours in frame and volume, and
     /// the bytes of them all.
+    /// `place` may name room for a whole run, which is then decoded right there; `body` gets it
+    /// only when it was checked.
     /// - Throws: `.damaged` naming the pack; nothing wrong is ever given to `body`.
     func fetch(
         _ task: FrameTask, chunkSize: UInt64, volumeSize: UInt64,
+        place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil,
         _ body: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         let directory = task.pack.directory
@@ -91,7 +94,18 @@ final class ChunkFetcher {
             offset += Int(slot.length)
         }
         offsets.append(offset)
-        try decoder.decode(task.frame, of: task.pack, plainCount: offset, into: plain.storage)
+        var storage = plain.storage
+        // Lengths are the directory's word: they are checked before anything is placed by them.
+        let isPlaced = task.items.indices.allSatisfy { index in
+            let item = task.items[index]
+            return item.slot == index && item.chunk == task.items[0].chunk + UInt64(index)
+                && UInt64(offsets[index + 1] - offsets[index])
+                    == min(chunkSize, volumeSize - item.chunk * chunkSize)
+        }
+        if let place, let start = task.items.first?.chunk, isPlaced {
+            storage = place(start, offset)
+        }
+        try decoder.decode(task.frame, of: task.pack, plainCount: offset, into: storage)
         var checked = -1
         var run: (chunk: UInt64, next: UInt64, slot: Int, start: Int, end: Int)?
         func flush() throws(LifeboatError) {
@@ -100,11 +114,11 @@ final class ChunkFetcher {
             try body(
                 done.chunk,
                 UnsafeRawBufferPointer(
-                    rebasing: UnsafeRawBufferPointer(plain.storage)[done.start..<done.end]))
+                    rebasing: UnsafeRawBufferPointer(storage)[done.start..<done.end]))
         }
         for item in task.items {
             let bytes = UnsafeRawBufferPointer(
-                rebasing: UnsafeRawBufferPointer(plain.storage)[
+                rebasing: UnsafeRawBufferPointer(storage)[
                     offsets[item.slot]..<offsets[item.slot + 1]])
             // The same slot may serve several chunks of the volume, one after the other.
             if item.slot != checked {

@@ -114,11 +114,17 @@ final class StreamRestore: @unchecked Sendable {
         do throws(LifeboatError) {
             let fetcher = try restore.takeFetcher()
             while let (window, task) = work.pop() {
-                try restore.fetchOne(task, fetcher) { chunk, bytes throws(LifeboatError) in
+                let room = { (chunk: UInt64, count: Int) in
                     let offset = Int(chunk * self.restore.chunkSize - window.start)
-                    UnsafeMutableRawBufferPointer(
-                        rebasing: window.buffer.storage[offset..<offset + bytes.count]
-                    ).copyMemory(from: bytes)
+                    return UnsafeMutableRawBufferPointer(
+                        rebasing: window.buffer.storage[offset..<offset + count])
+                }
+                try restore.fetchOne(task, fetcher, place: room) {
+                    chunk, bytes throws(LifeboatError) in
+                    let target = room(chunk, bytes.count)
+                    if target.baseAddress != UnsafeMutableRawPointer(mutating: bytes.baseAddress) {
+                        target.copyMemory(from: bytes)
+                    }
                 }
                 if let error = restore.lost.error(target: Self.advice) { throw error }
                 guardian.withLock {

@@ -72,7 +72,8 @@ public final class Locator {
         throw fault
             ?? LifeboatError(
                 .damaged, "the chunk is in no pack that is known to be whole",
-                subject: "chunk \(id.short)", advice: "run: lifeboat cache clean, then verify, then index rebuild")
+                subject: "chunk \(id.short)",
+                advice: "run: lifeboat cache clean, then verify, then index rebuild")
     }
 
     private func neighbour(_ id: Digest) -> Place? {
