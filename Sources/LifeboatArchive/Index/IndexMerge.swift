@@ -40,6 +40,9 @@ enum IndexMerge {
         var sources: [MergeSource] = []
         var output = PackNumbering()
         var entries: [IndexEntry] = []
+        // Growing by doubling would hold half as much again for a while.
+        let total = runs.reduce(UInt64(0)) { $0 + $1.shape.entryCount }
+        entries.reserveCapacity(Int(min(total, UInt64(IndexRunLayout.entryLimit))))
         func flush() throws(LifeboatError) {
             guard !entries.isEmpty else { return }
             try emit(IndexTable.encode(entries, packs: output.packs, level: level))
