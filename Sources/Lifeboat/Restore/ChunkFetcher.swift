@@ -76,11 +76,11 @@ final class ChunkFetcher {
     /// `body` gets the first chunk of a run whose chunks are neighbours in frame and volume, and
     /// the bytes of them all.
     /// `place` may name room for a whole run, which is then decoded right there; `body` gets it
-    /// only when it was checked.
+    /// only when it was checked. `spill` takes the chunks behind the last wanted one.
     /// - Throws: `.damaged` naming the pack; nothing wrong is ever given to `body`.
     func fetch(
         _ task: FrameTask, chunkSize: UInt64, volumeSize: UInt64,
-        place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil,
+        place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil, spill: ChunkSpill? = nil,
         _ body: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         let directory = task.pack.directory
@@ -96,16 +96,22 @@ final class ChunkFetcher {
         offsets.append(offset)
         var storage = plain.storage
         // Lengths are the directory's word: they are checked before anything is placed by them.
-        let isPlaced = task.items.indices.allSatisfy { index in
-            let item = task.items[index]
-            return item.slot == index && item.chunk == task.items[0].chunk + UInt64(index)
-                && UInt64(offsets[index + 1] - offsets[index])
-                    == min(chunkSize, volumeSize - item.chunk * chunkSize)
-        }
+        let frame = directory.frames[task.frame]
+        let spillsRest = spill != nil && lastSlot + 1 < Int(frame.slotCount)
+        let isPlaced =
+            !spillsRest
+            && task.items.indices.allSatisfy { index in
+                let item = task.items[index]
+                return item.slot == index && item.chunk == task.items[0].chunk + UInt64(index)
+                    && UInt64(offsets[index + 1] - offsets[index])
+                        == min(chunkSize, volumeSize - item.chunk * chunkSize)
+            }
         if let place, let start = task.items.first?.chunk, isPlaced {
             storage = place(start, offset)
         }
-        try decoder.decode(task.frame, of: task.pack, plainCount: offset, into: storage)
+        try decoder.decode(
+            task.frame, of: task.pack, plainCount: spillsRest ? Int(frame.plainLength) : offset,
+            into: storage)
         var checked = -1
         var run: (chunk: UInt64, next: UInt64, slot: Int, start: Int, end: Int)?
         func flush() throws(LifeboatError) {
@@ -150,5 +156,13 @@ final class ChunkFetcher {
             }
         }
         try flush()
+        guard spillsRest, let spill else { return }
+        for slot in directory.slots[first + lastSlot + 1..<first + Int(frame.slotCount)] {
+            let bytes = UnsafeRawBufferPointer(
+                rebasing: UnsafeRawBufferPointer(storage)[offset..<offset + Int(slot.length)])
+            offset += Int(slot.length)
+            // What is damaged is not kept; it is told when it is wanted.
+            if hasher.digest(bytes) == slot.id { spill.keep(slot.id, bytes) }
+        }
     }
 }

@@ -23,6 +23,7 @@ final class StreamRestore: @unchecked Sendable {
 
     private static let windowByteCount = 16 << 20
     private static let windowCount = 5
+    private static let spillByteLimit: UInt64 = 4 << 30
     private static let advice = "the archive; restore it to a file to get it"
 
     private let restore: VolumeRestore
@@ -33,8 +34,13 @@ final class StreamRestore: @unchecked Sendable {
     private let order = BoundedQueue<Window>(capacity: windowCount)
     private let work = BoundedQueue<(Window, FrameTask)>(capacity: 256)
 
+    private let spill: ChunkSpill?
+
     init(_ restore: VolumeRestore, descriptor: Int32) {
         self.restore = restore
+        spill = ChunkSpill(
+            restore.repository.directories,
+            byteLimit: min(Self.spillByteLimit, restore.volume.size))
         output = File(descriptor: descriptor, path: "standard output", owned: false)
     }
 
@@ -119,11 +125,18 @@ final class StreamRestore: @unchecked Sendable {
                     return UnsafeMutableRawBufferPointer(
                         rebasing: window.buffer.storage[offset..<offset + count])
                 }
-                try restore.fetchOne(task, fetcher, place: room) {
-                    chunk, bytes throws(LifeboatError) in
-                    let target = room(chunk, bytes.count)
-                    if target.baseAddress != UnsafeMutableRawPointer(mutating: bytes.baseAddress) {
-                        target.copyMemory(from: bytes)
+                var missing = task
+                missing.items.removeAll { item in
+                    let length = Int(restore.extent(item.chunk).length)
+                    return spill?.read(item.id, into: room(item.chunk, length)) ?? false
+                }
+                if !missing.items.isEmpty {
+                    try restore.fetchOne(missing, fetcher, place: room, spill: spill) {
+                        chunk, bytes throws(LifeboatError) in
+                        let target = room(chunk, bytes.count)
+                        if UnsafeRawPointer(target.baseAddress) != bytes.baseAddress {
+                            target.copyMemory(from: bytes)
+                        }
                     }
                 }
                 if let error = restore.lost.error(target: Self.advice) { throw error }

@@ -189,13 +189,14 @@ final class VolumeRestore: @unchecked Sendable {
     /// `place`: room for a run of chunks, where the caller has it.
     func fetchOne(
         _ task: FrameTask, _ fetcher: ChunkFetcher,
-        place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil,
+        place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil, spill: ChunkSpill? = nil,
         _ write: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         var written: UInt64 = 0
         do throws(LifeboatError) {
-            try fetcher.fetch(task, chunkSize: chunkSize, volumeSize: volume.size, place: place) {
-                chunk, bytes throws(LifeboatError) in
+            try fetcher.fetch(
+                task, chunkSize: chunkSize, volumeSize: volume.size, place: place, spill: spill
+            ) { chunk, bytes throws(LifeboatError) in
                 try write(chunk, bytes)
                 written += UInt64(bytes.count)
             }
