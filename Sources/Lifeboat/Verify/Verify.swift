@@ -307,10 +307,14 @@ final class VerificationRun {
             where result.problems[index].object.hasPrefix(ObjectNames.packsPrefix) {
                 result.problems[index].affected = ["unknown; verify with a key tells the points"]
             }
-            if !known.isEmpty {
-                result.notes.append(
-                    "\(known.count) packs were found damaged earlier; whether their content has "
-                        + "been stored again takes a key to tell")
+            // A marker is not signed: without a key it must not hide that a pack is gone.
+            for name in known.sorted() where !damaged.contains(name) {
+                add(
+                    LifeboatError(
+                        .damaged,
+                        "the pack was found damaged earlier; whether its content has been stored "
+                            + "again takes a key to tell",
+                        subject: ObjectNames.pack(name).path), isSetAside: true)
             }
             return
         }
