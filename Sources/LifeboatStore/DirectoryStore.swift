@@ -12,6 +12,9 @@ public final class DirectoryStore: ObjectStore {
     public let capabilities = StoreCapabilities()
     /// Folders whose own names are known to be durable, all the way up to `location`.
     private let durableFolders = Guarded<Set<String>>([])
+    /// Aligned room for direct reads: the largest frame and what aligning adds.
+    private static let directByteCount = (4 << 20) + (64 << 10)
+    private let directBuffers = BufferPool(count: 2, capacity: directByteCount)
 
     /// Opens the store in a directory; nothing is checked or made until it is used.
     public init(path: String) {
@@ -69,7 +72,12 @@ public final class DirectoryStore: ObjectStore {
     public func read(
         _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) -> Int {
-        try File(path: file(name), access: .read).read(at: offset, into: target)
+        let source = try File(path: file(name), access: .read)
+        if target.count > Self.bufferedByteCount {
+            if let count = source.readCached(at: offset, into: target) { return count }
+            if let count = readDirectly(source.path, at: offset, into: target) { return count }
+        }
+        return try source.read(at: offset, into: target)
     }
 
     public func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
@@ -97,6 +105,31 @@ public final class DirectoryStore: ObjectStore {
             let writer = DirectWriter(path: temporary.file.path)
         else { return false }
         return try writer.write(at: 0, pieces[0])
+    }
+
+    /// Larger reads go past the page cache, unless it has them: what is restored is read once, and
+    /// filling the cache with it costs as much as decrypting it.
+    private static let bufferedByteCount = 1 << 20
+
+    /// `nil` where the file system does not take direct reads.
+    private func readDirectly(
+        _ path: String, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        let mask = UInt64(DirectWriter.alignment - 1)
+        let start = offset & ~mask
+        let length = Int(((offset + UInt64(target.count) + mask) & ~mask) - start)
+        guard let direct = try? File(path: path, access: .readDirect) else { return nil }
+        let pooled = length <= Self.directByteCount ? directBuffers.takeIfFree() : nil
+        defer { if let pooled { directBuffers.give(pooled) } }
+        let buffer = pooled ?? Buffer(capacity: length)
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer.storage[0..<length])
+        guard let got = try? direct.read(at: start, into: room) else { return nil }
+        let skipped = Int(offset - start)
+        let count = min(target.count, max(0, got - skipped))
+        UnsafeMutableRawBufferPointer(rebasing: target[0..<count]).copyMemory(
+            from: UnsafeRawBufferPointer(
+                rebasing: UnsafeRawBufferPointer(room)[skipped..<skipped + count]))
+        return count
     }
 
     private var temporaries: String { location + "/tmp" }
