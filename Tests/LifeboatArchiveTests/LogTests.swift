@@ -160,6 +160,16 @@ import Testing
         #expect(try problems() == [name(entries[1]).path])
     }
 
+    @Test func `an entry that was exchanged breaks the chain for who remembers nothing`() throws {
+        let entries = try append(3)
+        var other = entries[1].entry
+        other.time += 1
+        let bytes = Repository.signed(
+            .logEntry, other.payload, by: try test.open().requireWriter().signing)
+        test.store.tamper(name(entries[1])) { $0 = bytes }
+        #expect(try problems("stranger") == [name(entries[2]).path])
+    }
+
     @Test func `a body left by a run that died is replaced`() throws {
         let first = try append(1)
         let left = ObjectNames.pointBody(first[0].entry.incarnation, 2)
