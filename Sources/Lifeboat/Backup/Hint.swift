@@ -76,7 +76,8 @@ struct Hint {
         let affordable = Int(options.auditBytes / UInt64(chunkSize))
         let count = min(UInt64(max(0, min(options.auditChunks, affordable))), unchanged)
         guard count > 0 else { return (0, nil) }
-        var generator = AuditGenerator(seed: options.auditSeed ?? UInt64.random(in: 0...UInt64.max))
+        let seed = options.auditSeed ?? UInt64.random(in: 0...UInt64.max)
+        var generator = SampleGenerator(seed: seed)
         var sample: Set<UInt64> = []
         while UInt64(sample.count) < count {
             sample.insert(position(of: generator.next() % unchanged))
@@ -115,20 +116,5 @@ struct Hint {
             }
         }
         return number + (low == 0 ? 0 : before[low - 1] + UInt64(chunks[low - 1].count))
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): a seeded sample that a test can repeat.
-private struct AuditGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

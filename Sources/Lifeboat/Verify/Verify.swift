@@ -111,12 +111,11 @@ final class VerificationRun {
     }
 
     private func sample(_ packs: [Digest], percent: Int) -> Set<Digest> {
-        var state = options.seed ?? UInt64.random(in: 0...UInt64.max)
+        var generator = SampleGenerator(seed: options.seed ?? UInt64.random(in: 0...UInt64.max))
         var pool = packs
         let count = min(pool.count, (pool.count * percent + 99) / 100)
         for index in 0..<count {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            let other = index + Int((state >> 33) % UInt64(pool.count - index))
+            let other = index + Int(generator.next() % UInt64(pool.count - index))
             pool.swapAt(index, other)
         }
         return Set(pool.prefix(count))
