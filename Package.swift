@@ -42,14 +42,19 @@ targets += module(
 targets += module(
     "LifeboatVolume", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
 targets += module(
+    "LifeboatProtocol", ["LifeboatCore", "LifeboatFormat"], tests: ["LifeboatTesting"])
+targets += module(
     "LifeboatArchive",
-    ["LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore"],
+    [
+        "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+        "LifeboatProtocol",
+    ],
     tests: ["LifeboatTesting"])
 targets += module(
     "Lifeboat",
     [
         "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
-        "LifeboatVolume", "LifeboatArchive",
+        "LifeboatVolume", "LifeboatProtocol", "LifeboatArchive",
     ], tests: ["LifeboatTesting"])
 targets += [
     .target(

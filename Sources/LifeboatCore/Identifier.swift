@@ -1,12 +1,22 @@
-/// A random 128-bit name: of a repository, a domain, a writer, an incarnation or a key slot.
+/// A 128-bit name: of a repository, a domain, a member, an incarnation, a session or a key slot.
+///
+/// Kept as two big-endian words, so that `<` orders identifiers as their bytes do.
 public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// The 16 bytes.
-    public let bytes: [UInt8]
+    public let word0: UInt64
+    public let word1: UInt64
+
+    public init(_ word0: UInt64, _ word1: UInt64) {
+        self.word0 = word0
+        self.word1 = word1
+    }
 
     /// Takes exactly 16 bytes; `nil` for any other count.
     public init?(_ bytes: [UInt8]) {
         guard bytes.count == 16 else { return nil }
-        self.bytes = bytes
+        func word(_ start: Int) -> UInt64 {
+            bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        self.init(word(0), word(8))
     }
 
     /// Reads 32 hexadecimal digits.
@@ -18,21 +28,23 @@ public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertibl
     /// A fresh identifier from the system's random number generator.
     public static func random() -> Identifier {
         var generator = SystemRandomNumberGenerator()
-        var bytes: [UInt8] = []
-        for _ in 0..<2 {
-            let word = generator.next()
-            for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> (8 * shift))) }
-        }
-        return Identifier(checked: bytes)
+        return Identifier(generator.next(), generator.next())
     }
 
-    private init(checked bytes: [UInt8]) { self.bytes = bytes }
+    /// The 16 bytes.
+    public var bytes: [UInt8] {
+        [word0, word1].flatMap { word in
+            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
+        }
+    }
 
     /// 32 lower-case hexadecimal digits.
     public var hex: String { Hex.encode(bytes) }
     public var description: String { hex }
+    /// The first 8 digits, for people.
+    public var short: String { String(hex.prefix(8)) }
 
     public static func < (left: Identifier, right: Identifier) -> Bool {
-        left.bytes.lexicographicallyPrecedes(right.bytes)
+        (left.word0, left.word1) < (right.word0, right.word1)
     }
 }

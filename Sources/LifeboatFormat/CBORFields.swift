@@ -82,6 +82,39 @@ public struct CBORFields {
         return result
     }
 
+    /// Digests that stand behind each other in one byte string; an absent field is an empty list.
+    public func joinedDigests(_ key: UInt64) throws(LifeboatError) -> [Digest] {
+        guard has(key) else { return [] }
+        let bytes = try bytes(key)
+        guard bytes.count.isMultiple(of: Digest.byteCount) else {
+            throw fault(key, "holds a cut digest")
+        }
+        return bytes.withUnsafeBytes { raw in
+            stride(from: 0, to: raw.count, by: Digest.byteCount).map {
+                Digest(loading: raw, at: $0)
+            }
+        }
+    }
+
+    /// A list of identifiers; an absent field is an empty list.
+    public func identifiers(_ key: UInt64) throws(LifeboatError) -> [Identifier] {
+        guard has(key) else { return [] }
+        var result: [Identifier] = []
+        for value in try array(key) {
+            guard case .bytes(let bytes) = value, let identifier = Identifier(bytes) else {
+                throw fault(key, "holds something that is no identifier")
+            }
+            result.append(identifier)
+        }
+        return result
+    }
+
+    /// A list of references; an absent field is an empty list.
+    func references(_ key: UInt64) throws(LifeboatError) -> [ObjectReference] {
+        guard has(key) else { return [] }
+        return try ObjectReference.list(bytes(key), subject: subject)
+    }
+
     /// A list of texts; an absent field is an empty list.
     public func texts(_ key: UInt64) throws(LifeboatError) -> [String] {
         guard has(key) else { return [] }
@@ -98,6 +131,19 @@ public struct CBORFields {
 
 extension CBOR {
     static func digests(_ digests: [Digest]) -> CBOR { .array(digests.map { .bytes($0.bytes) }) }
+    static func identifiers(_ identifiers: [Identifier]) -> CBOR {
+        .array(identifiers.map { .bytes($0.bytes) })
+    }
+    /// One byte string of all digests.
+    static func joined(_ digests: [Digest]) -> CBOR {
+        var bytes = [UInt8](repeating: 0, count: digests.count * Digest.byteCount)
+        bytes.withUnsafeMutableBytes { raw in
+            for (index, digest) in digests.enumerated() {
+                digest.store(into: raw, at: index * Digest.byteCount)
+            }
+        }
+        return .bytes(bytes)
+    }
     static func texts(_ texts: [String]) -> CBOR { .array(texts.map { .text($0) }) }
     static func size(_ value: Int) -> CBOR { .unsigned(UInt64(value)) }
 }

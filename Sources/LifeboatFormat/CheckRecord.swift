@@ -25,11 +25,11 @@ public struct CheckRecord: Hashable, Sendable {
     public var percent: UInt64
     public var problems: UInt64
     /// What existed when the verification began.
-    public var heads: [LogEntry.Head]
+    public var heads: [LogHead]
 
     public init(
         repository: Identifier, signer: Identifier, time: UInt64, depth: Depth, percent: UInt64,
-        problems: UInt64, heads: [LogEntry.Head]
+        problems: UInt64, heads: [LogHead]
     ) {
         self.repository = repository
         self.signer = signer
@@ -59,27 +59,6 @@ public struct CheckRecord: Hashable, Sendable {
         self.depth = depth
         percent = try fields.unsigned(5)
         problems = try fields.unsigned(6)
-        heads = try LogEntry.Head.list(fields.array(7), subject: subject)
-    }
-}
-
-extension LogEntry.Head {
-    var payload: CBOR {
-        .array([.bytes(incarnation.bytes), .unsigned(sequence), .bytes(digest.bytes)])
-    }
-
-    static func list(_ values: [CBOR], subject: String) throws(LifeboatError) -> [LogEntry.Head] {
-        var heads: [LogEntry.Head] = []
-        for value in values {
-            guard case .array(let parts) = value, parts.count == 3,
-                case .bytes(let name) = parts[0], let incarnation = Identifier(name),
-                case .unsigned(let sequence) = parts[1],
-                case .bytes(let bytes) = parts[2], let digest = Digest(bytes)
-            else {
-                throw LifeboatError(.damaged, "\(subject) has a malformed head", subject: subject)
-            }
-            heads.append(.init(incarnation: incarnation, sequence: sequence, digest: digest))
-        }
-        return heads
+        heads = try LogHead.list(fields.array(7), subject: subject)
     }
 }

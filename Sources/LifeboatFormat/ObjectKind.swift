@@ -12,9 +12,10 @@ public enum ObjectKind: String, Sendable, CaseIterable {
     case pack = "LBPK"
     case indexRun = "LBIX"
     case checkRecord = "LBCK"
+    case checkpoint = "LBCP"
 
     /// The format version that this build writes, and the newest it reads.
-    public static let version: UInt16 = 0
+    public static let version: UInt16 = 1
 
     /// Magic, version, and two bytes that the kind may use: the first 8 bytes of every object.
     public func prefix(_ first: UInt8 = 0, _ second: UInt8 = 0) -> [UInt8] {
@@ -36,10 +37,15 @@ public enum ObjectKind: String, Sendable, CaseIterable {
                 .damaged, "\(subject) does not begin with \(rawValue)", subject: subject)
         }
         let version = LittleEndian.load(UInt16.self, from: bytes, at: 4)
+        guard version > 0 else {
+            throw LifeboatError(
+                .unsupported, "\(subject) has format version 0, which was never released",
+                subject: subject, advice: "make a new repository with: lifeboat init")
+        }
         guard version <= Self.version else {
             throw LifeboatError(
                 .unsupported,
-                "\(subject) has format version \(version), this build reads up to \(Self.version)",
+                "\(subject) has format version \(version), this build reads \(Self.version)",
                 subject: subject, advice: "use a newer lifeboat")
         }
     }

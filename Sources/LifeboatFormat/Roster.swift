@@ -19,6 +19,10 @@ public struct Roster: Hashable, Sendable {
         /// The Ed25519 public key of the member.
         public var publicKey: [UInt8]
         public var domain: Identifier
+        /// Whether it may not write any more; what it wrote until then still counts.
+        public var isSuspended = false
+        /// The ends of its logs, once it has been revoked: entries behind them do not exist.
+        public var revoked: [LogHead]?
 
         public init(id: Identifier, role: Role, publicKey: [UInt8], domain: Identifier) {
             self.id = id

@@ -94,7 +94,7 @@ struct Corpus {
         var digests: [Digest] = []
         for _ in 0..<count { digests.append(digest()) }
         let heads = digests.map {
-            LogEntry.Head(incarnation: identifier(), sequence: 5, digest: $0)
+            LogHead(incarnation: identifier(), sequence: 5, digest: $0)
         }
         return LogEntry(
             repository: identifier(), writer: identifier(), incarnation: identifier(),

@@ -7,6 +7,7 @@ import Testing
         let core: Set = ["LifeboatCore"]
         let archive = core.union([
             "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+            "LifeboatProtocol",
         ])
         let operations = archive.union(["LifeboatVolume", "LifeboatArchive"])
         return [
@@ -16,11 +17,13 @@ import Testing
             "LifeboatSystem": core.union(["CLinux"]),
             "LifeboatStore": core.union(["LifeboatSystem"]),
             "LifeboatVolume": core.union(["LifeboatSystem"]),
+            "LifeboatProtocol": core.union(["LifeboatFormat"]),
             "LifeboatArchive": archive,
             "Lifeboat": operations,
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
+                    "LifeboatProtocol",
                 ]),
             "LifeboatLab": [
                 "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatVolume", "Lifeboat",

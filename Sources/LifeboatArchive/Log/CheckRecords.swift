@@ -9,7 +9,7 @@ extension Repository {
     ///
     /// Without either, the record stays on this host, in the state directory.
     public func record(
-        depth: CheckRecord.Depth, percent: Int, problems: Int, heads: [LogEntry.Head]
+        depth: CheckRecord.Depth, percent: Int, problems: Int, heads: [LogHead]
     ) throws(LifeboatError) {
         let time = Clock.milliseconds()
         var record = CheckRecord(

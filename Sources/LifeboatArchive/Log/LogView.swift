@@ -28,7 +28,7 @@ public struct LogView: Sendable {
     /// `remembered`: heads that this host saw earlier; a log that ends before is a problem.
     public static func read(
         _ store: any ObjectStore, configuration: Configuration, roster: Roster,
-        remembered: [LogEntry.Head] = []
+        remembered: [LogHead] = []
     ) throws(LifeboatError) -> LogView {
         var view = LogView()
         var reach: [Identifier: UInt64] = [:]
@@ -122,7 +122,7 @@ public struct LogView: Sendable {
         return VerifiedEntry(id: SHA256Hash.digest(bytes), entry: entry)
     }
 
-    private mutating func compare(_ heads: [LogEntry.Head], rememberedBy who: String) {
+    private mutating func compare(_ heads: [LogHead], rememberedBy who: String) {
         for head in heads {
             let name = ObjectNames.logEntry(head.incarnation, head.sequence)
             let entry = entry(head.incarnation, head.sequence)
@@ -152,10 +152,10 @@ public struct LogView: Sendable {
     }
 
     /// The last entry of each log.
-    public var heads: [LogEntry.Head] {
+    public var heads: [LogHead] {
         logs.keys.sorted().compactMap { incarnation in
             logs[incarnation]?.last.map {
-                LogEntry.Head(
+                LogHead(
                     incarnation: incarnation, sequence: $0.entry.sequence, digest: $0.id)
             }
         }

@@ -4,11 +4,11 @@ import LifeboatSystem
 
 /// Where this host saw each log end, kept in the state directory: what shows a rollback.
 enum RememberedHeads {
-    static func load(_ directories: LocalDirectories) -> [LogEntry.Head] {
+    static func load(_ directories: LocalDirectories) -> [LogHead] {
         guard let bytes = try? Files.readWhole(directories.headsFile, limit: 16 << 20) else {
             return []
         }
-        var heads: [LogEntry.Head] = []
+        var heads: [LogHead] = []
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let parts = line.split(separator: " ")
             guard parts.count == 3, let incarnation = Identifier(hex: parts[0]),
@@ -21,9 +21,9 @@ enum RememberedHeads {
 
     /// Keeps the further of what was remembered and what is seen now.
     static func save(
-        _ heads: [LogEntry.Head], _ directories: LocalDirectories
+        _ heads: [LogHead], _ directories: LocalDirectories
     ) throws(LifeboatError) {
-        var merged: [Identifier: LogEntry.Head] = [:]
+        var merged: [Identifier: LogHead] = [:]
         for head in load(directories) + heads
         where head.sequence >= merged[head.incarnation]?.sequence ?? 0 {
             merged[head.incarnation] = head

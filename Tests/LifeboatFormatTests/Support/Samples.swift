@@ -16,7 +16,7 @@ enum Samples {
         return Digest(word, word, word, word)
     }
 
-    static let head = LogEntry.Head(
+    static let head = LogHead(
         incarnation: identifier(9), sequence: 2, digest: digest(10))
 
     static let configuration = Configuration(

@@ -1,0 +1,229 @@
+public import LifeboatCore
+public import LifeboatFormat
+
+extension Ledger {
+    /// Sums up a checkpoint, if there is one, and entries behind it.
+    ///
+    /// `entries`: of each log, consecutive entries; those that the checkpoint covers are left out.
+    public init(
+        _ base: (name: LogEntry.CheckpointName, checkpoint: Checkpoint)?,
+        entries: [Identifier: [VerifiedEntry]], roster: Roster, rules: Rules = .all
+    ) {
+        if let base { take(base.checkpoint, named: base.name, roster) }
+        let fresh = fresh(entries, roster)
+        let keepers = fresh.keys.filter { isKeeper($0, fresh, roster) }.sorted()
+        for incarnation in keepers {
+            for verified in fresh[incarnation] ?? [] { take(verified, isKeeper: true) }
+        }
+        let ends = takeFences(keepers, fresh, roster)
+        for incarnation in fresh.keys.sorted() where !keepers.contains(incarnation) {
+            for verified in fresh[incarnation] ?? [] {
+                if rules.contains(.ignoreBehindFence), let end = ends[incarnation],
+                    verified.entry.sequence > end
+                {
+                    break
+                }
+                take(verified, isKeeper: false)
+            }
+        }
+        for incarnation in keepers {
+            for verified in fresh[incarnation] ?? [] { take(keeperEntry: verified.entry) }
+        }
+        for run in replacedRuns { runs[run] = nil }
+        for reference in doomed { drop(reference) }
+        noteSeen(keepers, fresh)
+        takeTagEdits(keepers, fresh)
+        endLogs(ends, roster)
+    }
+
+    /// Entries behind what the base covers and before what the roster ends.
+    private func fresh(
+        _ entries: [Identifier: [VerifiedEntry]], _ roster: Roster
+    ) -> [Identifier: [VerifiedEntry]] {
+        var fresh: [Identifier: [VerifiedEntry]] = [:]
+        for (incarnation, list) in entries {
+            let log = logs[incarnation]
+            if log?.isEnded == true { continue }
+            let start = log?.head.sequence ?? 0
+            let member = (list.first?.entry.member).flatMap { roster.member($0) }
+            let end =
+                member?.revoked.map { heads in
+                    heads.first { $0.incarnation == incarnation }?.sequence ?? 0
+                } ?? .max
+            let counted = list.filter { $0.entry.sequence > start && $0.entry.sequence <= end }
+            if !counted.isEmpty { fresh[incarnation] = counted }
+        }
+        return fresh
+    }
+
+    private func isKeeper(
+        _ incarnation: Identifier, _ entries: [Identifier: [VerifiedEntry]], _ roster: Roster
+    ) -> Bool {
+        let member = (entries[incarnation]?.first?.entry.member).flatMap { roster.member($0) }
+        return member?.role == .keeper
+    }
+
+    private mutating func take(_ verified: VerifiedEntry, isKeeper: Bool) {
+        let entry = verified.entry
+        var log =
+            logs[entry.incarnation]
+            ?? Log(
+                member: entry.member, isKeeper: isKeeper,
+                head: LogHead(incarnation: entry.incarnation, sequence: 0, digest: .zero))
+        log.member = entry.member
+        for head in entry.heads {
+            log.knows[head.incarnation] = max(log.knows[head.incarnation] ?? 0, head.sequence)
+        }
+        for id in entry.closed { log.sessions[id] = nil }
+        for id in entry.opened {
+            log.sessions[id] = Session(
+                sequence: entry.sequence, time: entry.time, knows: log.knows)
+        }
+        log.head = verified.head
+        log.time = entry.time
+        logs[entry.incarnation] = log
+        let owner = Owner(member: entry.member, domain: entry.domain)
+        for pack in entry.packs where packs[pack] == nil { packs[pack] = owner }
+        for run in entry.runs where runs[run] == nil { runs[run] = owner }
+        for run in entry.replacedRuns {
+            // A writer can replace only what it added itself: a thief of its keys must not take
+            // the index from others.
+            guard isKeeper || runs[run]?.member == entry.member else { continue }
+            replacedRuns.insert(run)
+        }
+        if verified.addsPoint {
+            allPoints[verified.id] = Point(
+                id: verified.id, incarnation: entry.incarnation, sequence: entry.sequence,
+                member: entry.member, domain: entry.domain, body: entry.body, time: entry.time,
+                after: 0, seen: 0, forgotten: nil, isHeld: false, tags: [])
+        }
+    }
+
+    /// Where fenced logs end: the least of what keepers found; notes fences in doubt.
+    private mutating func takeFences(
+        _ keepers: [Identifier], _ fresh: [Identifier: [VerifiedEntry]], _ roster: Roster
+    ) -> [Identifier: UInt64] {
+        var ends: [Identifier: UInt64] = [:]
+        var announced = logs.mapValues(\.fencedBy)
+        var completed: [Identifier: Set<Identifier>] = [:]
+        for keeper in keepers {
+            for verified in fresh[keeper] ?? [] {
+                for incarnation in verified.entry.fenced {
+                    announced[incarnation, default: []].insert(keeper)
+                }
+                for head in verified.entry.ends {
+                    completed[head.incarnation, default: []].insert(keeper)
+                    ends[head.incarnation] = min(ends[head.incarnation] ?? .max, head.sequence)
+                }
+            }
+        }
+        for (incarnation, by) in announced where !by.isEmpty {
+            var log =
+                logs[incarnation]
+                ?? Log(
+                    member: incarnation, isKeeper: false,
+                    head: LogHead(incarnation: incarnation, sequence: 0, digest: .zero))
+            if log.isEnded { continue }
+            log.fencedBy = by
+            // A keeper that the root has ended completes nothing any more.
+            log.isInDoubt = by.subtracting(completed[incarnation] ?? []).contains { keeper in
+                logs[keeper].map { roster.member($0.member)?.revoked == nil } ?? false
+            }
+            logs[incarnation] = log
+        }
+        return ends
+    }
+
+    private mutating func take(keeperEntry entry: LogEntry) {
+        let keeper = entry.incarnation
+        for reference in entry.condemned {
+            condemned[reference, default: [:]][keeper] = entry.sequence
+        }
+        for reference in entry.released { dropCondemnation(reference, keeper) }
+        doomed.formUnion(entry.doomed)
+        let mark = Checkpoint.Mark(keeper, entry.sequence)
+        for id in entry.forgotten where allPoints[id]?.forgotten == nil {
+            allPoints[id]?.forgotten = mark
+        }
+        for id in entry.held { allPoints[id]?.isHeld = true }
+        for id in entry.unheld { allPoints[id]?.isHeld = false }
+        if let name = entry.proposal { proposals[keeper] = name }
+        if let list = entry.sparse { sparse[keeper] = list }
+    }
+
+    private mutating func dropCondemnation(_ reference: ObjectReference, _ keeper: Identifier) {
+        condemned[reference]?[keeper] = nil
+        if condemned[reference]?.isEmpty == true { condemned[reference] = nil }
+    }
+
+    private mutating func drop(_ reference: ObjectReference) {
+        condemned[reference] = nil
+        switch reference.kind {
+        case .pack: packs[reference.digest] = nil
+        case .indexRun: runs[reference.digest] = nil
+        case .pointBody: break
+        }
+    }
+
+    /// Notes for each new point between which of keepers' looks it appeared.
+    private mutating func noteSeen(
+        _ keepers: [Identifier], _ fresh: [Identifier: [VerifiedEntry]]
+    ) {
+        var looks: [UInt64] = [observed]
+        var sightings: [Identifier: [(sequence: UInt64, time: UInt64)]] = [:]
+        for keeper in keepers {
+            for verified in fresh[keeper] ?? [] {
+                looks.append(verified.entry.time)
+                for head in verified.entry.heads {
+                    sightings[head.incarnation, default: []].append(
+                        (head.sequence, verified.entry.time))
+                }
+            }
+        }
+        looks.sort()
+        for (id, point) in allPoints where point.seen == 0 {
+            let times = (sightings[point.incarnation] ?? [])
+                .filter { $0.sequence >= point.sequence }.map(\.time)
+            guard let seen = times.min() else { continue }
+            allPoints[id]?.seen = max(seen, 1)
+            allPoints[id]?.after = looks.last { $0 < seen } ?? 0
+        }
+        observed = looks.last ?? observed
+    }
+
+    /// Later edits win; a writer edits its own points only.
+    private mutating func takeTagEdits(
+        _ keepers: [Identifier], _ fresh: [Identifier: [VerifiedEntry]]
+    ) {
+        var edits: [(time: UInt64, id: Digest, edit: LogEntry.TagEdit)] = []
+        for (incarnation, list) in fresh {
+            let end = logs[incarnation]?.head.sequence ?? 0
+            for verified in list where verified.entry.sequence <= end {
+                for edit in verified.entry.tagEdits
+                where keepers.contains(incarnation)
+                    || allPoints[edit.point]?.member == verified.entry.member
+                {
+                    edits.append((verified.entry.time, verified.id, edit))
+                }
+            }
+        }
+        for edit in edits.sorted(by: { ($0.time, $0.id) < ($1.time, $1.id) }) {
+            allPoints[edit.edit.point]?.tags = edit.edit.sealed
+        }
+    }
+
+    private mutating func endLogs(_ ends: [Identifier: UInt64], _ roster: Roster) {
+        for (incarnation, log) in logs {
+            if let end = ends[incarnation], !log.isInDoubt, log.head.sequence >= end {
+                logs[incarnation]?.isEnded = true
+            }
+            guard let member = roster.member(log.member) else { continue }
+            if member.revoked != nil {
+                logs[incarnation]?.isEnded = true
+                logs[incarnation]?.isInDoubt = false
+            } else if member.isSuspended {
+                logs[incarnation]?.isInDoubt = true
+            }
+        }
+    }
+}

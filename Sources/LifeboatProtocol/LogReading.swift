@@ -1,0 +1,274 @@
+public import LifeboatCore
+public import LifeboatFormat
+
+/// Reads what is needed of all logs, as a pure state machine: keepers first, then writers, then
+/// whether a keeper has summed up meanwhile.
+///
+/// Ask `request`, fetch it, `take` the reply, until `request` is `nil`. Source:
+/// formats/collection.md, "Reading".
+public struct LogReading: Sendable {
+    /// What to fetch.
+    public enum Request: Hashable, Sendable {
+        case entry(Identifier, UInt64)
+        case checkpoint(LogEntry.CheckpointName)
+    }
+
+    /// What was found.
+    public enum Reply: Sendable {
+        case entry(VerifiedEntry)
+        case checkpoint(Checkpoint)
+        /// There is nothing under the name.
+        case missing
+        /// There is something, and it is not what it should be.
+        case damaged
+    }
+
+    /// An entry that is missing or damaged, though later ones exist.
+    public struct Gap: Hashable, Sendable {
+        public var incarnation: Identifier
+        public var sequence: UInt64
+        public var isMissing: Bool
+    }
+
+    private enum Phase: Sendable {
+        case searching, heads, base, keepers, writers, checking, checkHeads, done
+    }
+
+    public let roster: Roster
+    private let rules: Rules
+    /// How far each log reached when somebody looked earlier: what is missing before is a gap.
+    private let reach: [Identifier: UInt64]
+    private var phase = Phase.searching
+
+    private var keepers: [(member: Identifier, number: UInt64, search: LogSearch)] = []
+    private var pendingMembers: [Identifier] = []
+    private var position = 0
+    private var headEntries: [Identifier: VerifiedEntry] = [:]
+    public private(set) var base: (name: LogEntry.CheckpointName, checkpoint: Checkpoint)?
+    private var unusable: Set<LogEntry.CheckpointName> = []
+    private var queue: [(incarnation: Identifier, member: Identifier, isNew: Bool)] = []
+    private var next: UInt64 = 1
+    public private(set) var entries: [Identifier: [VerifiedEntry]] = [:]
+    public private(set) var gaps: [Gap] = []
+    /// Checkpoints that are missing or damaged.
+    public private(set) var lostCheckpoints: [LogEntry.CheckpointName] = []
+    /// How often reading began anew because a keeper summed up meanwhile.
+    public private(set) var restarts = 0
+
+    /// `seen`: heads that the reader remembers, which save questions and show gaps.
+    public init(roster: Roster, seen: [LogHead], rules: Rules = .all) {
+        self.roster = roster
+        self.rules = rules
+        var reach: [Identifier: UInt64] = [:]
+        for head in seen { reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence) }
+        self.reach = reach
+        begin()
+    }
+
+    private mutating func begin() {
+        phase = .searching
+        keepers = []
+        headEntries = [:]
+        base = nil
+        entries = [:]
+        gaps = []
+        pendingMembers = roster.members.filter { $0.role == .keeper }.map(\.id).sorted()
+        nextKeeper()
+    }
+
+    private mutating func nextKeeper() {
+        guard let member = pendingMembers.first else {
+            position = 0
+            phase = .heads
+            skipEmpty()
+            return
+        }
+        let number = (keepers.last { $0.member == member }?.number ?? 0) + 1
+        let known = reach[Incarnation.id(of: member, number: number)] ?? 0
+        keepers.append((member, number, LogSearch(from: known)))
+    }
+
+    private func incarnation(_ index: Int) -> Identifier {
+        Incarnation.id(of: keepers[index].member, number: keepers[index].number)
+    }
+
+    /// What to fetch next; `nil` when everything has been read.
+    public var request: Request? {
+        switch phase {
+        case .searching:
+            return .entry(incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
+        case .heads, .checkHeads: return .entry(incarnation(position), keepers[position].search.end)
+        case .base: return newest.map { .checkpoint($0) }
+        case .keepers, .writers: return .entry(queue[0].incarnation, next)
+        case .checking: return .entry(incarnation(position), keepers[position].search.question)
+        case .done: return nil
+        }
+    }
+
+    /// The checkpoint with the greatest ordinal that a keeper's last entry names.
+    private var newest: LogEntry.CheckpointName? {
+        headEntries.values.compactMap(\.entry.checkpoint).filter { !unusable.contains($0) }
+            .max { ($0.ordinal, $0.digest) < ($1.ordinal, $1.digest) }
+    }
+
+    public mutating func take(_ reply: Reply) {
+        switch phase {
+        case .searching: takeSearch(reply)
+        case .heads:
+            if case .entry(let verified) = reply { headEntries[incarnation(position)] = verified }
+            position += 1
+            skipEmpty()
+        case .base: takeBase(reply)
+        case .keepers, .writers: takeEntry(reply)
+        case .checking: takeCheck(reply)
+        case .checkHeads: takeCheckHead(reply)
+        case .done: break
+        }
+    }
+
+    private mutating func takeSearch(_ reply: Reply) {
+        let last = keepers.count - 1
+        keepers[last].search.answer(reply.isThere)
+        guard keepers[last].search.isDone else { return }
+        if keepers[last].search.end == 0 {
+            keepers.removeLast()
+            pendingMembers.removeFirst()
+        }
+        nextKeeper()
+    }
+
+    private mutating func skipEmpty() {
+        guard position >= keepers.count else { return }
+        if newest == nil { beginEntries() } else { phase = .base }
+    }
+
+    private mutating func takeBase(_ reply: Reply) {
+        guard let name = newest else { return beginEntries() }
+        if case .checkpoint(let checkpoint) = reply {
+            base = (name, checkpoint)
+            beginEntries()
+        } else {
+            // An older one may still do; if not, entries turn out to be missing.
+            unusable.insert(name)
+            lostCheckpoints.append(name)
+            if newest == nil { beginEntries() }
+        }
+    }
+
+    private func cutoff(_ incarnation: Identifier) -> UInt64 {
+        base?.checkpoint.logs.first { $0.head.incarnation == incarnation }?.head.sequence ?? 0
+    }
+
+    private mutating func beginEntries() {
+        queue = keepers.indices.map { (incarnation($0), keepers[$0].member, false) }
+        phase = .keepers
+        nextLog()
+    }
+
+    private mutating func beginWriters() {
+        phase = .writers
+        var numbers: [Identifier: UInt64] = [:]
+        for log in base?.checkpoint.logs ?? [] {
+            let incarnation = log.head.incarnation
+            guard let member = roster.member(log.member), member.role == .writer else { continue }
+            let number = Incarnation.number(of: incarnation, member: log.member) ?? 0
+            numbers[log.member] = max(numbers[log.member] ?? 0, number)
+            if !log.isEnded { queue.append((incarnation, log.member, false)) }
+        }
+        for member in roster.members where member.role == .writer {
+            let number = (numbers[member.id] ?? 0) + 1
+            queue.append((Incarnation.id(of: member.id, number: number), member.id, true))
+        }
+        nextLog()
+    }
+
+    private mutating func nextLog() {
+        guard let log = queue.first else {
+            if phase == .keepers { return beginWriters() }
+            position = 0
+            for index in keepers.indices {
+                keepers[index].search = LogSearch(from: keepers[index].search.end)
+            }
+            phase = .checking
+            if keepers.isEmpty || !rules.contains(.readKeepersFirst) { phase = .done }
+            return
+        }
+        next = cutoff(log.incarnation) + 1
+        if phase == .keepers { skipIfRead() }
+    }
+
+    /// A keeper's log whose end the checkpoint covers already.
+    private mutating func skipIfRead() {
+        while phase == .keepers, let log = queue.first, next > end(log.incarnation) {
+            queue.removeFirst()
+            nextLog()
+        }
+    }
+
+    private func end(_ incarnation: Identifier) -> UInt64 {
+        keepers.indices.first { self.incarnation($0) == incarnation }
+            .map { keepers[$0].search.end } ?? 0
+    }
+
+    private mutating func takeEntry(_ reply: Reply) {
+        let log = queue[0]
+        let limit =
+            phase == .keepers ? end(log.incarnation) : reach[log.incarnation] ?? 0
+        switch reply {
+        case .entry(let verified):
+            entries[log.incarnation, default: []].append(verified)
+        case .missing where next > limit:
+            queue.removeFirst()
+            if phase == .writers, log.isNew, entries[log.incarnation] != nil,
+                let number = Incarnation.number(of: log.incarnation, member: log.member)
+            {
+                // A member that became a new incarnation may have done so again.
+                queue.append((Incarnation.id(of: log.member, number: number + 1), log.member, true))
+            }
+            return nextLog()
+        case .missing, .damaged, .checkpoint:
+            gaps.append(
+                Gap(incarnation: log.incarnation, sequence: next, isMissing: !reply.isThere))
+        }
+        next += 1
+        if phase == .keepers { skipIfRead() }
+    }
+
+    private mutating func takeCheck(_ reply: Reply) {
+        keepers[position].search.answer(reply.isThere)
+        guard keepers[position].search.isDone else { return }
+        let known = headEntries[incarnation(position)]?.entry.sequence ?? 0
+        if keepers[position].search.end > known {
+            phase = .checkHeads
+        } else {
+            nextCheck()
+        }
+    }
+
+    private mutating func nextCheck() {
+        position += 1
+        phase = position < keepers.count ? .checking : .done
+    }
+
+    private mutating func takeCheckHead(_ reply: Reply) {
+        if case .entry(let verified) = reply, let name = verified.entry.checkpoint,
+            !unusable.contains(name), name.ordinal > base?.name.ordinal ?? 0
+        {
+            restarts += 1
+            begin()
+        } else {
+            nextCheck()
+        }
+    }
+}
+
+extension LogReading.Reply {
+    var isThere: Bool {
+        if case .missing = self { false } else { true }
+    }
+}
+
+extension LogReading {
+    /// What was read, summed up.
+    public var ledger: Ledger { Ledger(base, entries: entries, roster: roster, rules: rules) }
+}

@@ -1,0 +1,82 @@
+/// Finds the end of a log whose older entries may have been deleted, by asking for names.
+///
+/// Entries are at consecutive numbers. Of the deleted ones, *anchors* stay: multiples of each
+/// power of 16 back to the period before the current one of the next power. While a log grows,
+/// the next multiple of some power above any old entry is therefore there to be found. Asking in
+/// ascending order of powers makes the answer right for the moment of the first question: what
+/// had been deleted by a question was so because a later anchor stood by then. Source:
+/// formats/log.md, "Finding the end".
+public struct LogSearch: Hashable, Sendable {
+    /// Powers of 16; a log never has more than 2^28 entries.
+    static let levels = 7
+
+    /// The last entry known to exist; 0 for none.
+    public private(set) var end: UInt64
+    private enum Direction { case up, along, down }
+    private var direction = Direction.up
+    private var level = 0
+    public private(set) var isDone = false
+
+    /// `known`: an entry that existed once, 0 for none.
+    public init(from known: UInt64 = 0) { end = known }
+
+    static func step(_ level: Int) -> UInt64 { 1 << UInt64(4 * level) }
+
+    /// The entry to ask for next.
+    public var question: UInt64 { (end / Self.step(level) + 1) * Self.step(level) }
+
+    /// Takes the answer: whether the entry at `question` is there.
+    public mutating func answer(_ isThere: Bool) {
+        if isThere {
+            end = question
+            // A jump: go on at this width, then narrow down, then make sure from the beginning.
+            if direction == .up { direction = .along }
+            return
+        }
+        switch direction {
+        case .up:
+            level += 1
+            if level == Self.levels { isDone = true }
+        case .along, .down:
+            direction = .down
+            if level == 0 { direction = .up } else { level -= 1 }
+        }
+    }
+
+    /// Whether an entry that a checkpoint covers must stay, for the search to work.
+    ///
+    /// `cutoff`: the last entry that the checkpoint covers.
+    public static func isAnchor(_ sequence: UInt64, cutoff: UInt64) -> Bool {
+        for level in 0..<levels where sequence.isMultiple(of: step(level)) {
+            if level == levels - 1 { return true }
+            let period = step(level + 1)
+            let current = cutoff / period * period
+            if sequence + period > current { return true }
+        }
+        return false
+    }
+
+    /// The entries up to `cutoff` that may be deleted, given that all up to `earlier` but its
+    /// anchors have been.
+    public static func deletable(after earlier: UInt64, upTo cutoff: UInt64) -> [UInt64] {
+        guard cutoff > 0 else { return [] }
+        var result: [UInt64] = []
+        // Anchors of the earlier cutoff that are none any more.
+        for level in 0..<levels {
+            let period = level + 1 < levels ? step(level + 1) : step(level)
+            let start = earlier / period * period
+            var sequence = start >= period ? start - period : 0
+            sequence = (sequence / step(level)) * step(level)
+            while sequence <= min(earlier, cutoff) {
+                if sequence > 0, !isAnchor(sequence, cutoff: cutoff) { result.append(sequence) }
+                sequence += step(level)
+            }
+        }
+        if earlier < cutoff {
+            for sequence in (earlier + 1)...cutoff where !isAnchor(sequence, cutoff: cutoff) {
+                result.append(sequence)
+            }
+        }
+        return Array(Set(result)).sorted()
+    }
+}

@@ -1,0 +1,249 @@
+public import LifeboatCore
+public import LifeboatFormat
+
+/// A member's hand on its own log, as a pure state machine: reads all logs, notices when the
+/// log is not its own any more, and appends entries.
+///
+/// Do `action`, `take` the result, until `action` is `nil`. Source: formats/log.md.
+public struct LogWriting: Sendable {
+    /// What to do.
+    public enum Action: Hashable, Sendable {
+        case read(LogReading.Request)
+        /// Keep this in the state directory, durably.
+        case remember(HostMemory)
+        case put(LogEntry)
+    }
+
+    /// What came of it.
+    public enum Reply: Sendable {
+        case read(LogReading.Reply)
+        case remembered
+        case put(PutResult)
+    }
+
+    /// What came of a put.
+    public enum PutResult: Hashable, Sendable {
+        case stored
+        /// There is something under the name already.
+        case taken
+        /// No reply, or an error: it may be there, now or later.
+        case unknown
+    }
+
+    /// What came of the last append.
+    public enum Outcome: Hashable, Sendable {
+        case appended(LogHead)
+        /// Somebody else wrote to this log: whoever writes here must become a new incarnation.
+        case displaced
+    }
+
+    /// Why a host cannot go on.
+    public enum Refusal: Hashable, Sendable {
+        /// The store shows an older state than this host remembers.
+        case setBack(LogHead)
+    }
+
+    private enum Stage: Sendable {
+        case idle
+        case reading(LogReading)
+        case adopting
+        case noting
+        case putting
+        case resolving
+        case keeping
+    }
+
+    public let member: Identifier
+    public let domain: Identifier
+    public let repository: Identifier
+    public var roster: Roster
+    private let rules: Rules
+    private let identify: @Sendable (LogEntry) -> Digest
+    public private(set) var memory: HostMemory
+    private var stage = Stage.idle
+    private var draft: LogEntry?
+    /// The state of all logs at the last reading.
+    public private(set) var ledger = Ledger()
+    public private(set) var gaps: [LogReading.Gap] = []
+    public private(set) var outcome: Outcome?
+    public private(set) var refusal: Refusal?
+    /// Whether this run began a new incarnation, because the old one was not its own any more.
+    public private(set) var isReborn = false
+
+    /// `identify`: signs an entry as it will be stored, and says its id.
+    public init(
+        repository: Identifier, member: Identifier, domain: Identifier, roster: Roster,
+        memory: HostMemory, rules: Rules = .all,
+        identify: @escaping @Sendable (LogEntry) -> Digest
+    ) {
+        self.repository = repository
+        self.member = member
+        self.domain = domain
+        self.roster = roster
+        self.memory = memory
+        self.rules = rules
+        self.identify = identify
+    }
+
+    /// This host's log; meaningful once logs have been read.
+    public var incarnation: Identifier { Incarnation.id(of: member, number: memory.number) }
+
+    /// Its own log as it was read.
+    public var log: Ledger.Log? { ledger.logs[incarnation] }
+
+    /// What to do next; `nil` when the last task is done.
+    public var action: Action? {
+        switch stage {
+        case .idle: nil
+        case .reading(let reading): reading.request.map { .read($0) }
+        case .adopting, .noting, .keeping: .remember(memory)
+        case .putting: draft.map { .put($0) }
+        case .resolving: draft.map { .read(.entry($0.incarnation, $0.sequence)) }
+        }
+    }
+
+    /// Takes over what other processes of this host have written meanwhile.
+    ///
+    /// Returns whether this is still the same incarnation. While nothing is being done.
+    public mutating func refresh(_ memory: HostMemory) -> Bool {
+        let isSame = memory.number == self.memory.number
+        self.memory = memory
+        return isSame
+    }
+
+    // MARK: reading
+
+    /// Begins to read all logs.
+    public mutating func read() {
+        stage = .reading(LogReading(roster: roster, seen: memory.seen, rules: rules))
+    }
+
+    private mutating func finishReading(_ reading: LogReading) {
+        ledger = reading.ledger
+        gaps = reading.gaps
+        stage = .idle
+        recogniseLog(reading)
+        if refusal == nil {
+            memory.note(ledger.heads)
+            stage = .adopting
+        }
+    }
+
+    /// Finds its place in its own log, or a new log where somebody else has written to it.
+    private mutating func recogniseLog(_ reading: LogReading) {
+        if memory.number == 0 { return beginIncarnation(reading) }
+        let last = reading.entries[incarnation]?.last
+        let covered = reading.base?.checkpoint.logs.first { $0.head.incarnation == incarnation }
+        var end: LogHead? = last?.head
+        if let covered, covered.head.sequence > end?.sequence ?? 0 { end = covered.head }
+        if log?.fencedBy.isEmpty == false || log?.isEnded == true {
+            isReborn = true
+            return beginIncarnation(reading)
+        }
+        let known = memory.head?.sequence ?? 0
+        guard let end, end.sequence >= known else {
+            if known > 0, let head = memory.head { refusal = .setBack(head) }
+            return
+        }
+        if end.sequence == known + 1, end.digest == memory.pending {
+            memory.head = end
+            memory.pending = nil
+            return
+        }
+        let isOwn = end.sequence == known && end.digest == memory.head?.digest
+        if isOwn || !rules.contains(.noticeForeignEntries) {
+            memory.head = end
+            return
+        }
+        isReborn = true
+        beginIncarnation(reading)
+    }
+
+    private mutating func beginIncarnation(_ reading: LogReading) {
+        let used = Set(ledger.logs.keys).union(reading.entries.keys)
+        let numbers = used.compactMap { Incarnation.number(of: $0, member: member) }
+        memory.number = max(numbers.max() ?? 0, memory.number) + 1
+        memory.head = nil
+        memory.pending = nil
+    }
+
+    // MARK: appending
+
+    /// Begins to append an entry behind the last one.
+    ///
+    /// `time`: the member's clock, milliseconds.
+    public mutating func append(time: UInt64, _ fill: (inout LogEntry) -> Void) {
+        outcome = nil
+        var entry = LogEntry(
+            repository: repository, member: member, incarnation: incarnation,
+            sequence: (memory.head?.sequence ?? 0) + 1, previous: memory.head?.digest ?? .zero,
+            domain: domain, time: time)
+        entry.heads = grownHeads()
+        fill(&entry)
+        draft = entry
+        memory.pending = identify(entry)
+        stage = .noting
+    }
+
+    /// How many writers' logs an entry tells of, so that entries stay small.
+    static let headLimit = 16
+
+    /// Logs that grew since this log last told of them: all of keepers, some of writers.
+    private func grownHeads() -> [LogHead] {
+        let knows = log?.knows ?? [:]
+        var keepers: [LogHead] = []
+        var writers: [(gap: UInt64, head: LogHead)] = []
+        for (incarnation, other) in ledger.logs
+        where incarnation != self.incarnation && other.head.sequence > knows[incarnation] ?? 0 {
+            if other.isKeeper {
+                keepers.append(other.head)
+            } else {
+                writers.append((other.head.sequence - (knows[incarnation] ?? 0), other.head))
+            }
+        }
+        writers.sort { $0.gap != $1.gap ? $0.gap > $1.gap : $0.head.incarnation < $1.head.incarnation }
+        let isKeeper = roster.member(member)?.role == .keeper
+        let chosen = isKeeper ? writers[...] : writers.prefix(Self.headLimit)
+        return (keepers + chosen.map(\.head)).sorted { $0.incarnation < $1.incarnation }
+    }
+
+    // MARK: replies
+
+    public mutating func take(_ reply: Reply) {
+        switch (stage, reply) {
+        case (.reading(var reading), .read(let found)):
+            reading.take(found)
+            if reading.request == nil {
+                finishReading(reading)
+            } else {
+                stage = .reading(reading)
+            }
+        case (.adopting, .remembered), (.keeping, .remembered): stage = .idle
+        case (.noting, .remembered): stage = .putting
+        case (.putting, .put(let result)):
+            if result == .stored { finishAppending() } else { stage = .resolving }
+        case (.resolving, .read(let found)): resolve(found)
+        default: preconditionFailure("a reply that does not belong to the action")
+        }
+    }
+
+    /// After a put whose result is not known: what stands under the name decides.
+    private mutating func resolve(_ found: LogReading.Reply) {
+        switch found {
+        case .missing: stage = .putting
+        case .entry(let verified) where verified.id == memory.pending: finishAppending()
+        case .entry, .damaged, .checkpoint:
+            outcome = .displaced
+            stage = .idle
+        }
+    }
+
+    private mutating func finishAppending() {
+        guard let draft, let id = memory.pending else { return }
+        memory.head = draft.head(id)
+        memory.pending = nil
+        memory.note([draft.head(id)])
+        outcome = .appended(draft.head(id))
+        stage = .keeping
+    }
+}

@@ -1,0 +1,17 @@
+public import LifeboatCore
+public import LifeboatFormat
+
+/// An entry whose signature and place were checked.
+public struct VerifiedEntry: Hashable, Sendable {
+    /// SHA-256 of the entry's object: the id of its point.
+    public let id: Digest
+    public let entry: LogEntry
+
+    public init(id: Digest, entry: LogEntry) {
+        self.id = id
+        self.entry = entry
+    }
+
+    public var addsPoint: Bool { !entry.body.isZero }
+    public var head: LogHead { entry.head(id) }
+}
