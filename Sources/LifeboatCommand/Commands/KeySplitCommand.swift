@@ -15,8 +15,7 @@ struct KeySplitCommand: Subcommand {
 
             Example, to give five people a part each, of whom any three can restore:
 
-              lifeboat key split --recovery-key-file recovery.key --parts 5 --needed 3 \
-            --directory parts
+              lifeboat key split --recovery-key-file K --parts 5 --needed 3 --directory DIR
             """)
 
     @Option(
