@@ -4,6 +4,8 @@ import glob
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 
 from harness import *
 
@@ -268,6 +270,9 @@ def parts_of_the_recovery_key():
     for chosen in itertools.combinations(files, 2):
         result = join(lab, joined, *chosen).expect(21)
         check("1 more" in result.told(), result.told())
+    joiner = os.path.join(os.path.dirname(__file__), "../../formats/reader/join_recovery_parts.py")
+    run = subprocess.run([sys.executable, joiner, *files[2:]], capture_output=True, text=True)
+    equal(run.stdout, open(lab.recovery).read(), f"what the second joiner makes ({run.stderr})")
     join(lab, joined, *files).expect(0)
     lab.restore(point, lab.path("out"), secret=["--recovery-key-file", joined]).expect(0)
     equal(digest(lab.path("out")), digest(image), "restored bytes")
