@@ -19,8 +19,7 @@ public enum RecoveryKeyText {
         precondition(bytes.count == byteCount, "a recovery key has 80 bytes")
         return (0..<5).map { number in
             let part = Array(bytes[number * 16..<number * 16 + 16])
-            let groups = stride(from: 0, to: 16, by: 2).map { Hex.encode(part[$0..<$0 + 2]) }
-            return "\(number + 1) " + groups.joined(separator: " ") + " " + checksum(number, part)
+            return ChecksummedLine.text(number + 1, part, context: [UInt8(number)])
         }
     }
 
@@ -33,17 +32,18 @@ public enum RecoveryKeyText {
     ///
     /// - Throws: `.wrongKey` that names the line that cannot be right.
     public static func parse(_ text: String) throws(LifeboatError) -> [UInt8] {
-        var rows: [Substring] = []
-        for row in text.split(whereSeparator: \.isNewline) {
-            let trimmed = row.drop { $0 == " " }
-            if !trimmed.isEmpty, !trimmed.hasPrefix("#") { rows.append(trimmed) }
-        }
+        let rows = ChecksummedLine.lines(of: text)
         if rows.count == 1, rows[0].hasPrefix(codePrefix) {
             let digits = rows[0].dropFirst(codePrefix.count).filter { $0 != " " }
             guard let bytes = Hex.decode(digits), bytes.count == byteCount else {
                 throw LifeboatError(.wrongKey, "the recovery key's code is incomplete")
             }
             return bytes
+        }
+        if let first = rows.first, RecoveryKeyPart.isTitle(first) || RecoveryKeyPart.isCode(first) {
+            throw LifeboatError(
+                .wrongKey, "this is one part of a recovery key",
+                advice: "join the parts first: lifeboat key join")
         }
         guard rows.count == 6, rows[0].hasPrefix(title) else {
             throw LifeboatError(
@@ -52,10 +52,9 @@ public enum RecoveryKeyText {
         }
         var bytes: [UInt8] = []
         for number in 0..<5 {
-            let parts = rows[number + 1].split(separator: " ")
-            guard parts.count == 10, parts[0] == "\(number + 1)",
-                let part = Hex.decode(parts[1...8].joined()), part.count == 16,
-                checksum(number, part) == parts[9].lowercased()
+            guard
+                let part = ChecksummedLine.parse(
+                    rows[number + 1], number + 1, context: [UInt8(number)])
             else {
                 throw LifeboatError(
                     .wrongKey, "line \(number + 1) of the recovery key is mistyped",
@@ -64,15 +63,5 @@ public enum RecoveryKeyText {
             bytes += part
         }
         return bytes
-    }
-
-    /// CRC-16/CCITT-FALSE over the line's number (0 to 4) and its 16 bytes.
-    private static func checksum(_ number: Int, _ part: [UInt8]) -> String {
-        var crc: UInt16 = 0xFFFF
-        for byte in [UInt8(number)] + part {
-            crc ^= UInt16(byte) << 8
-            for _ in 0..<8 { crc = crc & 0x8000 != 0 ? crc << 1 ^ 0x1021 : crc << 1 }
-        }
-        return Hex.encode([UInt8(crc >> 8), UInt8(crc & 255)])
     }
 }

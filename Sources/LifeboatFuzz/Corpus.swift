@@ -33,6 +33,7 @@ struct Corpus {
         case "indextable": [indexTable()]
         case "node": [node(level: 0), node(level: 3)]
         case "recoverykey": recoveryKeys()
+        case "recoverypart": recoveryParts()
         case "changedextents": [changedExtents(0), changedExtents(9)]
         case "zstd": zstandard()
         default: []
@@ -157,6 +158,13 @@ struct Corpus {
     private mutating func recoveryKeys() -> [[UInt8]] {
         let key = random.bytes(RecoveryKeyText.byteCount)
         return [Array(RecoveryKeyText.file(key).utf8), Array(RecoveryKeyText.code(key).utf8)]
+    }
+
+    private mutating func recoveryParts() -> [[UInt8]] {
+        let part = RecoveryKeyPart(
+            set: 0x5f3a, number: 2, needed: 3, total: 5, repository: identifier(),
+            bytes: random.bytes(RecoveryKeyText.byteCount))
+        return [Array(part.file.utf8), Array(part.code.utf8)]
     }
 
     private mutating func changedExtents(_ count: Int) -> [UInt8] {

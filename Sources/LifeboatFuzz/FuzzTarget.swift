@@ -52,6 +52,11 @@ struct FuzzTarget: Sendable {
             let again = try RecoveryKeyText.parse(RecoveryKeyText.file(key))
             precondition(again == key, "a key comes back as it was")
         },
+        FuzzTarget(name: "recoverypart") { bytes throws(LifeboatError) in
+            let part = try RecoveryKeyPart(parsing: String(decoding: bytes, as: UTF8.self))
+            let again = try RecoveryKeyPart(parsing: part.file)
+            precondition(again == part, "a part comes back as it was")
+        },
         FuzzTarget(name: "changedextents") { bytes throws(LifeboatError) in
             let text = String(decoding: bytes, as: UTF8.self)
             let extents = try ChangedExtentsText(parsing: text, subject: "fuzz")

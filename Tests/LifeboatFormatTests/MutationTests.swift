@@ -114,6 +114,15 @@ private func check(_ isRight: Bool) throws {
             let key = try RecoveryKeyText.parse(String(decoding: bytes, as: UTF8.self))
             try check(key.count == RecoveryKeyText.byteCount)
         },
+        Target(
+            name: "recovery key part",
+            seeds: [
+                Array(Samples.recoveryKeyPart.file.utf8), Array(Samples.recoveryKeyPart.code.utf8),
+            ]
+        ) { bytes in
+            let part = try RecoveryKeyPart(parsing: String(decoding: bytes, as: UTF8.self))
+            try check(try RecoveryKeyPart(parsing: part.file) == part)
+        },
         Target(name: "changed extents", seeds: [Array(Samples.changedExtents.text.utf8)]) { bytes in
             let extents = try ChangedExtentsText(
                 parsing: String(decoding: bytes, as: UTF8.self), subject: "hint")

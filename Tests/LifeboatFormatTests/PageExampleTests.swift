@@ -186,4 +186,42 @@ import Testing
         #expect(try RecoveryKeyText.parse(text) == Samples.recoveryKey)
         #expect(RecoveryKeyText.file(Samples.recoveryKey) == text)
     }
+
+    @Test func `keys.md: parts of a recovery key`() throws {
+        let first = """
+            lifeboat recovery key part 1
+            set 5f3a part 1 of 3 needed 2 bc40
+            1 0001 0203 0405 0607 0809 0a0b 0c0d 0e0f 97ee
+            2 9bf9 ff04 0302 0100 b6b7 b4b5 0b0a 0908 b0a6
+            3 c7c6 c5c4 c1c0 c3c2 7475 7677 c9c8 cbca 86da
+            4 f7f6 f5f4 2322 2120 9697 9495 2b2a 2928 fe53
+            5 e7e6 e5e4 3b3a 3938 8e8f 8c8d 3332 3130 d7a9
+            6 f2f3 f0f1 2627 2425 9392 9190 2e2f 2c2d 9f9c
+
+            """
+        let third = """
+            lifeboat recovery key part 3
+            set 5f3a part 3 of 3 needed 2 5128
+            1 0001 0203 0405 0607 0809 0a0b 0c0d 0e0f fc88
+            2 ba53 8dac abaa a9a8 0e0f 0c0d a3a2 a1a0 be97
+            3 5f5e 5d5c 2928 2b2a 8c8d 8e8f 2120 2322 d732
+            4 6f6e 6d6c 8b8a 8988 2e2f 2c2d 8382 8180 7d90
+            5 7f7e 7d7c 4849 4a4b edec efee 4041 4243 c07a
+            6 7170 7372 9594 9796 3031 3233 9d9c 9f9e cc4f
+
+            """
+        for (number, text) in [(1, first), (3, third)] {
+            let part = try RecoveryKeyPart(parsing: text)
+            #expect(part.number == number && part.needed == 2 && part.total == 3)
+            #expect(part.set == 0x5f3a && part.setText == "5f3a")
+            #expect(part.repository.bytes == Array(Samples.recoveryKey[..<16]))
+            #expect(part.file == text)
+        }
+        let code =
+            "LIFEBOAT-RECOVERY-PART-0:5F3A010203000102030405060708090A0B0C0D0E0F9BF9FF0403020100B6B7B4B50B0A0908C7C6C5"
+            + "C4C1C0C3C274757677C9C8CBCAF7F6F5F423222120969794952B2A2928E7E6E5E43B3A39388E8F8C8D33"
+            + "323130F2F3F0F126272425939291902E2F2C2DF67E"
+        #expect(try RecoveryKeyPart(parsing: first).code == code)
+        #expect(try RecoveryKeyPart(parsing: code).file == first)
+    }
 }

@@ -169,8 +169,10 @@ class Lab:
         environment.update(extra or {})
         return environment
 
-    def command(self, *arguments, json_output=True):
-        command = [PROGRAM, *map(str, arguments), "--repo", self.repo]
+    def command(self, *arguments, json_output=True, needs_repository=True):
+        command = [PROGRAM, *map(str, arguments)]
+        if needs_repository:
+            command += ["--repo", self.repo]
         return command + ["--json"] if json_output else command
 
     def start(self, *arguments, env=None, **options):
@@ -179,9 +181,10 @@ class Lab:
         options.setdefault("stderr", subprocess.DEVNULL)
         return subprocess.Popen(self.command(*arguments), env=self.environment(env), **options)
 
-    def run(self, *arguments, env=None, input=None, stdout=None, prefix=(), timeout=300):
+    def run(self, *arguments, env=None, input=None, stdout=None, prefix=(), timeout=300,
+            needs_repository=True):
         """Runs the program to its end; `stdout` may be a file to write to."""
-        command = [*prefix, *self.command(*arguments)]
+        command = [*prefix, *self.command(*arguments, needs_repository=needs_repository)]
         err_path = self.path(f".stderr-{random.getrandbits(64):x}")
         out_path = err_path.replace("stderr", "stdout")
         with open(err_path, "wb") as err, open(out_path, "wb") as out:

@@ -1,6 +1,11 @@
-"""Wrong, missing, mistyped and foreign secrets."""
+"""Wrong, missing, mistyped and foreign secrets; parts of the recovery key."""
+import binascii
+import glob
+import itertools
 import os
 import shutil
+import subprocess
+import sys
 
 from harness import *
 
@@ -170,6 +175,175 @@ def keys_of_another_repository():
     image = make_image(lab.path("disk"), MIB, 1)
     result = lab.backup(image)
     check(result.code in (12, 21), f"an exchanged configuration: {result.code}")
+
+
+# Parts of the recovery key, as formats/keys.md has them; the arithmetic is another program's.
+
+def checksum(data):
+    return f"{binascii.crc_hqx(data, 0xffff):04x}"
+
+
+def write_part(lab, name, set_id, number, needed, total, repository, data):
+    head = set_id.to_bytes(2, "big") + bytes([number, needed, total])
+    lines = [f"lifeboat recovery key part {number}",
+             f"set {set_id:04x} part {number} of {total} needed {needed} " + checksum(head + bytes(1))]
+    content = repository + data
+    for line in range(1, 7):
+        row = content[line * 16 - 16:line * 16]
+        groups = " ".join(row[i:i + 2].hex() for i in range(0, 16, 2))
+        lines.append(f"{line} {groups} {checksum(head + bytes([line]) + row)}")
+    return lab.write(name, ("\n".join(lines) + "\n").encode())
+
+
+def read_part(path):
+    """Part, needed, total, repository, the part's bytes; checks every checksum."""
+    with open(path) as file:
+        lines = file.read().splitlines()
+    equal(len(lines), 8, f"lines of {path}")
+    words = lines[1].split()
+    equal([words[i] for i in (0, 2, 4, 6)], ["set", "part", "of", "needed"], "second line")
+    number, total, needed = int(words[3]), int(words[5]), int(words[7])
+    equal(lines[0], f"lifeboat recovery key part {number}", "first line")
+    head = bytes.fromhex(words[1]) + bytes([number, needed, total])
+    equal(words[8], checksum(head + bytes(1)), "checksum of the second line")
+    content = b""
+    for line in range(1, 7):
+        words = lines[line + 1].split()
+        row = bytes.fromhex("".join(words[1:9]))
+        equal((words[0], words[9]), (str(line), checksum(head + bytes([line]) + row)), "a line")
+        content += row
+    return number, needed, total, content[:16], content[16:]
+
+
+def key_bytes(path):
+    with open(path) as file:
+        lines = file.read().splitlines()
+    return bytes.fromhex("".join("".join(line.split()[1:9]) for line in lines[1:]))
+
+
+def split(lab, directory, parts, needed):
+    return lab.run("key", "split", "--recovery-key-file", lab.recovery, "--parts", parts,
+                   "--needed", needed, "--directory", directory, needs_repository=False)
+
+
+def join(lab, target, *parts):
+    return lab.run("key", "join", *parts, "--recovery-key-file", target, needs_repository=False)
+
+
+@test
+def parts_of_the_recovery_key():
+    lab = Lab()
+    image = make_image(lab.path("disk"), 3 * MIB, 1)
+    point = lab.backup(f"disk={image}").expect(0).json["point"]
+    folder = lab.path("parts")
+    result = split(lab, folder, 5, 3).expect(0)
+    repository = key_bytes(lab.recovery)[:16].hex()
+    equal((result.json["repository"], result.json["needed"], result.json["total"]),
+          (repository, 3, 5), "what split says")
+    files = [part["file"] for part in result.json["parts"]]
+    equal(files, [f"{folder}/recovery-part-{n}.txt" for n in range(1, 6)], "files")
+    for part in result.json["parts"]:
+        for path in (part["file"], part["page"]):
+            equal(os.stat(path).st_mode & 0o777, 0o600, f"mode of {path}")
+        with open(part["page"]) as page, open(part["file"]) as text:
+            page = page.read()
+            check(all(f"<li>{line}</li>" in page for line in text.read().splitlines()), "a page")
+            check("<svg" in page, "a page without a code")
+    secret = open(files[0]).read().splitlines()[3][2:41]
+    check(secret.encode() not in result.out + result.err, "split shows a part")
+    # Nothing is written over, also where only one file is in the way.
+    before = {path: open(path).read() for path in glob.glob(folder + "/*")}
+    split(lab, folder, 2, 2).expect(14)
+    os.rename(files[4], files[4] + ".away")
+    split(lab, folder, 5, 3).expect(14)
+    check(not os.path.exists(files[4]), "a refused split left a part")
+    os.rename(files[4] + ".away", files[4])
+    equal({path: open(path).read() for path in glob.glob(folder + "/*")}, before, "files")
+    # Every three restore; no two do.
+    joined = lab.path("joined.key")
+    for chosen in itertools.combinations(files, 3):
+        result = join(lab, joined, *reversed(chosen)).expect(0)
+        equal(os.stat(joined).st_mode & 0o777, 0o600, "mode of the joined key")
+        equal(open(joined).read(), open(lab.recovery).read(), "joined key")
+        join(lab, joined, *chosen).expect(14)
+        os.unlink(joined)
+    for chosen in itertools.combinations(files, 2):
+        result = join(lab, joined, *chosen).expect(21)
+        check("1 more" in result.told(), result.told())
+    joiner = os.path.join(os.path.dirname(__file__), "../../formats/reader/join_recovery_parts.py")
+    run = subprocess.run([sys.executable, joiner, *files[2:]], capture_output=True, text=True)
+    equal(run.stdout, open(lab.recovery).read(), f"what the second joiner makes ({run.stderr})")
+    join(lab, joined, *files).expect(0)
+    lab.restore(point, lab.path("out"), secret=["--recovery-key-file", joined]).expect(0)
+    equal(digest(lab.path("out")), digest(image), "restored bytes")
+    os.unlink(joined)
+    # What does not belong together.
+    result = join(lab, joined, files[0], files[1], files[0]).expect(21)
+    check("part 1 is given twice" in result.told(), result.told())
+    other = [part["file"] for part in split(lab, lab.path("other"), 5, 3).expect(0).json["parts"]]
+    result = join(lab, joined, files[0], other[1], files[2]).expect(21)
+    check("another set" in result.told() and other[1] in result.told(), result.told())
+    result = join(lab, joined, files[0], files[1], lab.recovery).expect(12)
+    result = join(lab, joined, files[0], files[1], lab.path("nothing")).expect(13)
+    result = lab.restore(point, lab.path("t"), secret=["--recovery-key-file", files[0]]).expect(12)
+    check("key join" in result.told(), result.told())
+    # A mistyped digit is named, with its file and line.
+    lines = open(files[1]).read().splitlines()
+    for number in range(1, 7):
+        broken = list(lines)
+        digit = broken[number + 1][10]
+        broken[number + 1] = (broken[number + 1][:10] + ("0" if digit != "0" else "1")
+                              + broken[number + 1][11:])
+        path = lab.write("mistyped", "\n".join(broken).encode())
+        result = join(lab, joined, files[0], path, files[2]).expect(12)
+        check(f"line {number} of part 2" in result.told() and path in result.told(), result.told())
+    # A part with right checksums and one bit changed.
+    number, needed, total, repository, data = read_part(files[1])
+    set_id = int(lines[1].split()[1], 16)
+    wrong = bytes([data[0] ^ 1]) + data[1:]
+    path = write_part(lab, "forged", set_id, number, needed, total, repository, wrong)
+    result = join(lab, joined, files[0], path, files[2]).expect(12)
+    check("do not fit together" in result.told(), result.told())
+    check(not os.path.exists(joined), "a refused join left a key")
+    # One line from the code of the page.
+    content = set_id.to_bytes(2, "big") + bytes([number, needed, total]) + repository + data
+    code = "LIFEBOAT-RECOVERY-PART-0:" + (content.hex() + checksum(content)).upper()
+    join(lab, joined, files[0], lab.write("code", code.encode()), files[2]).expect(0)
+    equal(open(joined).read(), open(lab.recovery).read(), "key joined from a code")
+    for wrong in (("0", "0"), ("17", "3"), ("3", "4"), ("3", "0")):
+        split(lab, lab.path("never"), *wrong).expect(2)
+    check(not os.path.exists(lab.path("never")), "a wrong command line left a directory")
+
+
+@test
+def parts_and_another_implementation():
+    from shamir_mnemonic import shamir
+    lab = Lab()
+    image = make_image(lab.path("disk"), MIB, 1)
+    point = lab.backup(f"disk={image}").expect(0).json["point"]
+    key = key_bytes(lab.recovery)
+    for seed in seeds():
+        source = random.Random(f"parts {seed}")
+        total = source.randrange(1, 17)
+        needed = source.randrange(1, total + 1)
+        folder = lab.path(f"parts-{seed}")
+        files = [part["file"] for part in split(lab, folder, total, needed).expect(0).json["parts"]]
+        shares = []
+        for path in files:
+            number, *says, repository, data = read_part(path)
+            equal((says, repository), ([needed, total], key[:16]), "what a part says")
+            shares.append(shamir.RawShare(number - 1, data))
+        equal(shamir._recover_secret(needed, source.sample(shares, needed)), key, "joined there")
+        shares = shamir._split_secret(needed, total, key)
+        set_id = source.randrange(1 << 16)
+        files = [write_part(lab, f"{seed}-{share.x}", set_id, share.x + 1, needed, total, key[:16],
+                            share.data) for share in source.sample(shares, needed)]
+        joined = lab.path(f"joined-{seed}.key")
+        result = join(lab, joined, *files).expect(0)
+        equal(result.json["parts"], [read_part(path)[0] for path in files], "parts")
+        equal(open(joined).read(), open(lab.recovery).read(), "joined here")
+    lab.restore(point, lab.path("out"), secret=["--recovery-key-file", joined]).expect(0)
+    equal(digest(lab.path("out")), digest(image), "restored bytes")
 
 
 main()

@@ -11,7 +11,10 @@ struct KeyCommand: ParsableCommand {
             A password or key file lets a host store, list and check. None of them can read data \
             back; that takes the recovery key.
             """,
-        subcommands: [KeyAddCommand.self, KeyListCommand.self, KeyRemoveCommand.self])
+        subcommands: [
+            KeyAddCommand.self, KeyListCommand.self, KeyRemoveCommand.self, KeySplitCommand.self,
+            KeyJoinCommand.self,
+        ])
 }
 
 /// `key list`.

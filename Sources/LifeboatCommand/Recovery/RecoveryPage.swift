@@ -1,67 +1,87 @@
 import Lifeboat
 import LifeboatCore
 
-/// The page to print: the recovery key as lines to retype and as a QR code to scan.
+/// A page to print: a recovery key or a part of one, as lines to retype and as a QR code to scan.
 ///
 /// It stands alone: no scripts, no fonts, no images from elsewhere.
 struct RecoveryPage {
-    var repository: String
-    var location: String
-    var fingerprint: String
+    /// The page's title and first heading.
+    var heading: String
+    /// What it means to hold or to lose this page, as HTML.
+    var warning: String
+    /// What is known of it, by name.
+    var facts: [(name: String, value: String)]
     var lines: [String]
     var code: String
-    /// Milliseconds since 1970.
-    var time: UInt64
-
-    init(_ result: InitialisationResult, time: UInt64) {
-        repository = result.repository.hex
-        location = result.location
-        fingerprint = result.fingerprint
-        lines = result.recoveryKeyLines
-        code = result.recoveryKeyCode
-        self.time = time
-    }
+    /// The heading above what to do with the page.
+    var purpose: String
+    /// What to do with it, as HTML.
+    var steps: [String]
 
     /// The first line of a recovery key file.
     static let title = "lifeboat recovery key 0"
 
+    init(_ result: InitialisationResult, time: UInt64) {
+        heading = "Lifeboat recovery key"
+        warning = """
+            Secret. Whoever holds this page and the repository can read every
+            backup in it. Whoever loses it can read none. Keep it like the deeds of a house.
+            """
+        facts = [
+            ("Repository", result.repository.hex), ("Fingerprint", result.fingerprint),
+            ("Made at", result.location), ("Made on", TimeText.date(time)),
+        ]
+        lines = result.recoveryKeyLines
+        code = result.recoveryKeyCode
+        purpose = "To restore from this page"
+        steps = [
+            """
+            Make a text file with six lines: first <code>\(Self.title)</code>, then the five
+            lines above as they stand, numbers included. The last group of each line is a
+            checksum: lifeboat names a mistyped line. Or scan the code, and save its text as the
+            file.
+            """,
+            """
+            Run <code>lifeboat points --repo REPOSITORY --recovery-key-file FILE</code> to see
+            what there is.
+            """,
+            """
+            Run <code>lifeboat restore POINT TARGET --repo REPOSITORY --recovery-key-file
+            FILE</code>. No password is needed.
+            """,
+        ]
+    }
+
     func html() throws(LifeboatError) -> String {
         let drawing = try QRCode(code).svg
+        let table = facts.map {
+            "<tr><th>\(Self.escape($0.name))</th><td>\(Self.escape($0.value))</td></tr>"
+        }.joined(separator: "\n")
         let rows = lines.map { "<li>\(Self.escape($0))</li>" }.joined(separator: "\n")
+        let todo = steps.map { "<li>\($0)</li>" }.joined(separator: "\n")
         return """
             <!DOCTYPE html>
             <html lang="en">
             <head>
             <meta charset="utf-8">
-            <title>Lifeboat recovery key</title>
+            <title>\(Self.escape(heading))</title>
             <style>
             \(Self.style)
             </style>
             </head>
             <body>
-            <h1>Lifeboat recovery key</h1>
-            <p class="warning">Secret. Whoever holds this page and the repository can read every
-            backup in it. Whoever loses it can read none. Keep it like the deeds of a house.</p>
+            <h1>\(Self.escape(heading))</h1>
+            <p class="warning">\(warning)</p>
             <table>
-            <tr><th>Repository</th><td>\(Self.escape(repository))</td></tr>
-            <tr><th>Fingerprint</th><td>\(Self.escape(fingerprint))</td></tr>
-            <tr><th>Made at</th><td>\(Self.escape(location))</td></tr>
-            <tr><th>Made on</th><td>\(TimeText.date(time))</td></tr>
+            \(table)
             </table>
             <ol class="key">
             \(rows)
             </ol>
             <div class="code">\(drawing)</div>
-            <h2>To restore from this page</h2>
+            <h2>\(Self.escape(purpose))</h2>
             <ol>
-            <li>Make a text file with six lines: first <code>\(Self.title)</code>, then the five
-            lines above as they stand, numbers included. The last group of each line is a
-            checksum: lifeboat names a mistyped line. Or scan the code, and save its text as the
-            file.</li>
-            <li>Run <code>lifeboat points --repo REPOSITORY --recovery-key-file FILE</code> to see
-            what there is.</li>
-            <li>Run <code>lifeboat restore POINT TARGET --repo REPOSITORY --recovery-key-file
-            FILE</code>. No password is needed.</li>
+            \(todo)
             </ol>
             </body>
             </html>

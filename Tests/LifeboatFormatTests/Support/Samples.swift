@@ -101,6 +101,16 @@ enum Samples {
 
     static let recoveryKey: [UInt8] = (0..<80).map { UInt8($0) }
 
+    static let recoveryKeyPart = part(2)
+
+    static func part(
+        _ number: Int, set: UInt16 = 0x5f3a, needed: Int = 3, total: Int = 5, repository: UInt8 = 1
+    ) -> RecoveryKeyPart {
+        RecoveryKeyPart(
+            set: set, number: number, needed: needed, total: total,
+            repository: identifier(repository), bytes: recoveryKey.map { $0 ^ UInt8(number) })
+    }
+
     /// An envelope with something in the place of a signature.
     static func signed(_ kind: ObjectKind, _ payload: CBOR) -> [UInt8] {
         Envelope.unsigned(kind, payload) + [UInt8](repeating: 0x5A, count: 64)
