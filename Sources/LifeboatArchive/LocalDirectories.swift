@@ -3,9 +3,8 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`,
-/// `checks/`.
-/// Cache: `index/` with opened index runs.
+/// State: `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`.
+/// Cache: `index/` with opened index runs, `checkpoints/` with the newest one.
 public struct LocalDirectories: Sendable {
     public let state: String
     public let cache: String
@@ -16,7 +15,7 @@ public struct LocalDirectories: Sendable {
     ) throws(LifeboatError) {
         state = stateRoot + "/" + repository.hex
         cache = cacheRoot + "/" + repository.hex
-        for directory in [sessions, fingerprints, restores, checks, indexCache] {
+        for directory in [sessions, fingerprints, restores, checks, indexCache, checkpoints] {
             try Files.makeDirectories(directory)
         }
     }
@@ -47,7 +46,10 @@ public struct LocalDirectories: Sendable {
     public var restores: String { state + "/restores" }
     var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }
-    var incarnationFile: String { state + "/incarnation" }
     var headsFile: String { state + "/heads" }
-    var lockFile: String { state + "/lock" }
+    /// A member's place in its own log.
+    func memoryFile(_ member: Identifier) -> String { state + "/log-" + member.hex }
+    /// What processes take turns by at a member's log.
+    func lockFile(_ member: Identifier) -> String { state + "/lock-" + member.hex }
+    var checkpoints: String { cache + "/checkpoints" }
 }

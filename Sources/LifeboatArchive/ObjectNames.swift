@@ -1,4 +1,5 @@
 public import LifeboatCore
+public import LifeboatFormat
 public import LifeboatStore
 
 /// Where things are in a store.
@@ -11,6 +12,7 @@ public enum ObjectNames {
     public static let packsPrefix = "packs/"
     public static let indexPrefix = "index/"
     public static let logPrefix = "log/"
+    public static let checkpointsPrefix = "checkpoints/"
     public static let pointsPrefix = "points/"
     public static let checksPrefix = "checks/"
     public static let damagedPrefix = "damaged/"
@@ -38,8 +40,29 @@ public enum ObjectNames {
         ObjectName(logPrefix + incarnation.hex + "/" + padded(sequence, 16))
     }
 
-    public static func pointBody(_ incarnation: Identifier, _ sequence: UInt64) -> ObjectName {
-        ObjectName(pointsPrefix + incarnation.hex + "/" + padded(sequence, 16))
+    public static func pointBody(_ digest: Digest) -> ObjectName {
+        ObjectName(pointsPrefix + digest.hex)
+    }
+
+    public static func checkpoint(_ name: LogEntry.CheckpointName) -> ObjectName {
+        ObjectName(checkpointsPrefix + padded(name.ordinal, 16) + "-" + name.digest.hex)
+    }
+
+    /// The name that a checkpoint's object has, if it has one.
+    static func checkpointName(_ name: ObjectName) -> LogEntry.CheckpointName? {
+        let parts = name.path.dropFirst(checkpointsPrefix.count).split(separator: "-")
+        guard name.path.hasPrefix(checkpointsPrefix), parts.count == 2,
+            let ordinal = UInt64(parts[0]), let digest = Digest(hex: parts[1])
+        else { return nil }
+        return LogEntry.CheckpointName(ordinal: ordinal, digest: digest)
+    }
+
+    public static func object(_ reference: ObjectReference) -> ObjectName {
+        switch reference.kind {
+        case .pack: pack(reference.digest)
+        case .indexRun: indexRun(reference.digest)
+        case .pointBody: pointBody(reference.digest)
+        }
     }
 
     public static func check(time: UInt64, _ suffix: String) -> ObjectName {

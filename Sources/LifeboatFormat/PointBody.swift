@@ -74,11 +74,10 @@ public struct PointBody: Hashable, Sendable {
     }
 
     public var payload: CBOR {
-        let tagList = tags.sorted { $0.key < $1.key }
-        return .map([
+        .map([
             1: .text(machine), 2: .text(host), 3: .unsigned(begun), 4: .unsigned(ended),
             5: .text(consistency.rawValue), 6: .bytes(parent.bytes),
-            7: .array(tagList.map { .array([.text($0.key), .text($0.value)]) }),
+            7: Self.payload(tags: tags),
             8: .array(volumes.map(\.payload)), 9: .text(program),
         ])
     }
@@ -91,8 +90,28 @@ public struct PointBody: Hashable, Sendable {
         ended = try fields.unsigned(4)
         consistency = try Self.consistency(fields, 5, subject)
         parent = try fields.digest(6)
-        tags = [:]
-        for value in try fields.array(7) {
+        tags = try Self.tags(payload: .array(fields.array(7)), subject: subject)
+        volumes = []
+        for value in try fields.array(8) {
+            volumes.append(try Volume(payload: value, subject: "a volume of \(subject)"))
+        }
+        program = try fields.text(9)
+    }
+
+    /// Tags as a list of pairs, ascending by key.
+    public static func payload(tags: [String: String]) -> CBOR {
+        .array(
+            tags.sorted { $0.key < $1.key }.map { .array([.text($0.key), .text($0.value)]) })
+    }
+
+    public static func tags(
+        payload: CBOR, subject: String
+    ) throws(LifeboatError) -> [String: String] {
+        guard case .array(let values) = payload else {
+            throw LifeboatError(.damaged, "\(subject) has malformed tags", subject: subject)
+        }
+        var tags: [String: String] = [:]
+        for value in values {
             guard case .array(let pair) = value, pair.count == 2, case .text(let key) = pair[0],
                 case .text(let text) = pair[1]
             else {
@@ -100,11 +119,7 @@ public struct PointBody: Hashable, Sendable {
             }
             tags[key] = text
         }
-        volumes = []
-        for value in try fields.array(8) {
-            volumes.append(try Volume(payload: value, subject: "a volume of \(subject)"))
-        }
-        program = try fields.text(9)
+        return tags
     }
 
     fileprivate static func consistency(

@@ -55,11 +55,14 @@ public struct LogReading: Sendable {
     /// How often reading began anew because a keeper summed up meanwhile.
     public private(set) var restarts = 0
 
-    /// `seen`: heads that the reader remembers, which save questions and show gaps.
-    public init(roster: Roster, seen: [LogHead], rules: Rules = .all) {
+    /// - `seen`: heads that the reader remembers, which save questions and show gaps.
+    /// - `hints`: by writer's incarnation, entries that a listing tells of.
+    public init(
+        roster: Roster, seen: [LogHead], hints: [Identifier: UInt64] = [:], rules: Rules = .all
+    ) {
         self.roster = roster
         self.rules = rules
-        var reach: [Identifier: UInt64] = [:]
+        var reach = hints
         for head in seen { reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence) }
         self.reach = reach
         begin()

@@ -46,8 +46,8 @@ enum IndexRunObject {
             let writer = Identifier(Array(bytes[40..<56]))
         else { throw LifeboatError(.damaged, "the index run is too short", subject: subject) }
         let end = bytes.count - IndexRunLayout.signatureByteCount
-        guard let member = roster.member(writer), member.role == .writer,
-            member.domain == Identifier(Array(bytes[24..<40])),
+        guard let member = roster.member(writer),
+            member.role == .keeper || member.domain == Identifier(Array(bytes[24..<40])),
             Signature.isValid(
                 Array(bytes[end...]), of: message(Array(bytes[0..<end])), by: member.publicKey)
         else {

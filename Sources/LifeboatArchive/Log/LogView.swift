@@ -1,140 +1,120 @@
-import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
-public import LifeboatStore
-import LifeboatSystem
+public import LifeboatProtocol
+import LifeboatStore
 
-/// An entry whose signature and place in its chain were checked.
-public struct VerifiedEntry: Sendable {
-    /// SHA-256 of the entry's object: the id of its point.
-    public let id: Digest
-    public let entry: LogEntry
-
-    public var addsPoint: Bool { !entry.body.isZero }
-}
-
-/// All logs of a repository as they stood when they were read.
-///
-/// Entries are read by name, one after the other. Listings only hint at which logs there are and
-/// how long they may be: an entry that a listing hides is found by the one before it, and one
-/// that somebody removed is missed by whoever remembers a later one.
+/// All logs of a repository as they stood when they were read, and what is wrong with them.
 public struct LogView: Sendable {
-    public private(set) var logs: [Identifier: [VerifiedEntry]] = [:]
+    /// What the logs say together.
+    public let ledger: Ledger
+    /// Entries behind the checkpoint, by log.
+    public let recent: [Identifier: [VerifiedEntry]]
     /// What is missing or damaged; everything else can be relied on.
-    public private(set) var problems: [LifeboatError] = []
+    public let problems: [LifeboatError]
 
-    /// Reads and checks every entry.
-    ///
-    /// `remembered`: heads that this host saw earlier; a log that ends before is a problem.
-    public static func read(
-        _ store: any ObjectStore, configuration: Configuration, roster: Roster,
-        remembered: [LogHead] = []
-    ) throws(LifeboatError) -> LogView {
-        var view = LogView()
-        var reach: [Identifier: UInt64] = [:]
-        try store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
-            let parts = name.path.split(separator: "/")
-            guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
-                let sequence = UInt64(parts[2])
-            else { return }
-            reach[incarnation] = max(reach[incarnation] ?? 0, sequence)
-        }
-        for head in remembered {
-            reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence)
-        }
-        for incarnation in reach.keys.sorted() {
-            try view.read(
-                incarnation, atLeastTo: reach[incarnation] ?? 0, store, configuration, roster)
-        }
-        view.compare(remembered, rememberedBy: "this host")
-        for verified in view.entries {
-            view.compare(
+    /// The last entry of each log.
+    public var heads: [LogHead] { ledger.heads }
+
+    /// All recent entries, log by log.
+    public var entries: [VerifiedEntry] { recent.keys.sorted().flatMap { recent[$0] ?? [] } }
+
+    /// Index runs that are named and not replaced.
+    var liveRuns: Set<Digest> { Set(ledger.runs.keys) }
+
+    /// Every pack that is named, and not deleted.
+    public var packs: Set<Digest> { Set(ledger.packs.keys) }
+
+    init(
+        _ reading: LogReading, ledger: Ledger, remembered: [LogHead], fetcher: LogFetcher
+    ) {
+        self.ledger = ledger
+        recent = reading.entries
+        var log = LogChecks(reading, ledger)
+        log.noteGaps(fetcher)
+        log.checkChains()
+        log.compare(remembered, rememberedBy: "this host")
+        for verified in reading.entries.keys.sorted().flatMap({ reading.entries[$0] ?? [] }) {
+            log.compare(
                 verified.entry.heads, rememberedBy: "log \(verified.entry.incarnation)")
         }
-        return view
+        problems = log.problems
+    }
+}
+
+/// Looks for what is wrong with logs that were read.
+private struct LogChecks {
+    private let reading: LogReading
+    private let ledger: Ledger
+    private let covered: [Identifier: LogHead]
+    private(set) var problems: [LifeboatError] = []
+    private var told: Set<String> = []
+
+    init(_ reading: LogReading, _ ledger: Ledger) {
+        self.reading = reading
+        self.ledger = ledger
+        covered = Dictionary(
+            (reading.base?.checkpoint.logs ?? []).map { ($0.head.incarnation, $0.head) }
+        ) { first, _ in first }
     }
 
-    private mutating func read(
-        _ incarnation: Identifier, atLeastTo reach: UInt64, _ store: any ObjectStore,
-        _ configuration: Configuration, _ roster: Roster
-    ) throws(LifeboatError) {
-        var entries: [VerifiedEntry] = []
-        var sequence: UInt64 = 1
-        var expected: Digest? = .zero
-        while true {
-            let name = ObjectNames.logEntry(incarnation, sequence)
-            let bytes: [UInt8]
-            do throws(LifeboatError) {
-                bytes = try store.get(name, limit: Envelope.byteLimit)
-            } catch {
-                guard error.code == .missing else { throw error }
-                if sequence > reach { break }
-                problems.append(
-                    LifeboatError(
-                        .damaged, "the log entry is missing, and with it its point",
-                        subject: name.path,
+    private mutating func add(_ error: LifeboatError) {
+        if told.insert(error.subject ?? error.message).inserted { problems.append(error) }
+    }
+
+    mutating func noteGaps(_ fetcher: LogFetcher) {
+        for name in reading.lostCheckpoints {
+            let object = ObjectNames.checkpoint(name)
+            add(
+                fetcher.fault(object)
+                    ?? LifeboatError(
+                        .damaged, "the checkpoint is missing", subject: object.path,
                         advice: "take it from another copy of the repository"))
-                expected = nil
-                sequence += 1
-                continue
-            }
-            do throws(LifeboatError) {
-                let verified = try Self.check(
-                    bytes, name, incarnation, sequence, configuration, roster)
+        }
+        for gap in reading.gaps {
+            let name = ObjectNames.logEntry(gap.incarnation, gap.sequence)
+            let missing = LifeboatError(
+                .damaged, "the log entry is missing, and with it its point", subject: name.path,
+                advice: "take it from another copy of the repository")
+            add(gap.isMissing ? missing : fetcher.fault(name) ?? missing)
+        }
+    }
+
+    mutating func checkChains() {
+        for incarnation in reading.entries.keys.sorted() {
+            var expected: Digest? = covered[incarnation]?.digest ?? .zero
+            var next = (covered[incarnation]?.sequence ?? 0) + 1
+            for verified in reading.entries[incarnation] ?? [] {
+                if verified.entry.sequence != next { expected = nil }
                 if let expected, verified.entry.previous != expected {
-                    throw LifeboatError(
-                        .damaged, "the log entry does not follow the one before it",
-                        subject: name.path)
+                    add(
+                        LifeboatError(
+                            .damaged, "the log entry does not follow the one before it",
+                            subject: ObjectNames.logEntry(incarnation, verified.entry.sequence).path
+                        ))
                 }
-                entries.append(verified)
                 expected = verified.id
-            } catch {
-                if error.code == .unsupported { throw error }
-                problems.append(error)
-                expected = nil
+                next = verified.entry.sequence + 1
             }
-            sequence += 1
         }
-        logs[incarnation] = entries
     }
 
-    private static func check(
-        _ bytes: [UInt8], _ name: ObjectName, _ incarnation: Identifier, _ sequence: UInt64,
-        _ configuration: Configuration, _ roster: Roster
-    ) throws(LifeboatError) -> VerifiedEntry {
-        let envelope = try Envelope(.logEntry, decoding: bytes, isSigned: true, subject: name.path)
-        let entry = try LogEntry(payload: envelope.payload, subject: name.path)
-        guard entry.repository == configuration.repository, entry.incarnation == incarnation,
-            entry.sequence == sequence
-        else {
-            throw LifeboatError(
-                .damaged, "the log entry belongs to another place", subject: name.path)
-        }
-        guard let member = roster.member(entry.writer), member.role == .writer,
-            member.domain == entry.domain,
-            Signature.isValid(
-                envelope.signature, of: envelope.signedBytes, by: member.publicKey)
-        else {
-            throw LifeboatError(
-                .damaged, "the log entry is not signed by a writer of this repository",
-                subject: name.path)
-        }
-        return VerifiedEntry(id: SHA256Hash.digest(bytes), entry: entry)
-    }
-
-    private mutating func compare(_ heads: [LogHead], rememberedBy who: String) {
+    mutating func compare(_ heads: [LogHead], rememberedBy who: String) {
         for head in heads {
+            let base = covered[head.incarnation]
+            // What a keeper summed up stands by the keeper's word.
+            if let base, base.sequence > head.sequence { continue }
             let name = ObjectNames.logEntry(head.incarnation, head.sequence)
-            let entry = entry(head.incarnation, head.sequence)
-            // A missing or damaged entry has been told already.
-            if let entry, entry.id != head.digest {
-                problems.append(
+            let found =
+                base?.sequence == head.sequence
+                ? base?.digest : entry(head.incarnation, head.sequence)?.id
+            if let found, found != head.digest {
+                add(
                     LifeboatError(
                         .damaged, "the log entry is not the one that \(who) remembers",
                         subject: name.path,
                         advice: "the repository was set back or exchanged; use another copy"))
-            } else if entry == nil, !problems.contains(where: { $0.subject == name.path }) {
-                problems.append(
+            } else if found == nil, ledger.logs[head.incarnation]?.isEnded != true {
+                add(
                     LifeboatError(
                         .damaged, "the log ends before the entry that \(who) remembers",
                         subject: name.path,
@@ -143,51 +123,48 @@ public struct LogView: Sendable {
         }
     }
 
-    /// Entries are in order of sequence, mostly without gaps.
     private func entry(_ incarnation: Identifier, _ sequence: UInt64) -> VerifiedEntry? {
-        guard let entries = logs[incarnation], sequence > 0 else { return nil }
-        let guess = Int(min(sequence, UInt64(entries.count))) - 1
-        if guess >= 0, entries[guess].entry.sequence == sequence { return entries[guess] }
+        guard let entries = reading.entries[incarnation], let first = entries.first else {
+            return nil
+        }
+        let guess = Int(clamping: sequence) - Int(clamping: first.entry.sequence)
+        if entries.indices.contains(guess), entries[guess].entry.sequence == sequence {
+            return entries[guess]
+        }
         return entries.first { $0.entry.sequence == sequence }
-    }
-
-    /// The last entry of each log.
-    public var heads: [LogHead] {
-        logs.keys.sorted().compactMap { incarnation in
-            logs[incarnation]?.last.map {
-                LogHead(
-                    incarnation: incarnation, sequence: $0.entry.sequence, digest: $0.id)
-            }
-        }
-    }
-
-    /// All entries, log by log.
-    public var entries: [VerifiedEntry] { logs.keys.sorted().flatMap { logs[$0] ?? [] } }
-
-    /// Index runs that are named and not replaced.
-    var liveRuns: Set<Digest> {
-        var live: Set<Digest> = []
-        var replaced: Set<Digest> = []
-        for verified in entries {
-            live.formUnion(verified.entry.runs)
-            replaced.formUnion(verified.entry.replacedRuns)
-        }
-        return live.subtracting(replaced)
-    }
-
-    /// Every pack that an entry names.
-    public var packs: Set<Digest> {
-        var packs: Set<Digest> = []
-        for verified in entries { packs.formUnion(verified.entry.packs) }
-        return packs
     }
 }
 
 extension Repository {
     /// Reads the logs, compared with the heads that this host remembers.
     public func readLog() throws(LifeboatError) -> LogView {
-        try LogView.read(
-            store, configuration: configuration, roster: roster,
-            remembered: RememberedHeads.load(directories))
+        let roster = try freshRoster()
+        let remembered = HostMemoryFile.heads(directories)
+        var reading = LogReading(roster: roster, seen: remembered, hints: try listedEnds(roster))
+        while let request = reading.request {
+            reading.take(try fetcher.fetch(request, self, roster))
+        }
+        let ledger = reading.ledger
+        try HostMemoryFile.save(ledger.heads, directories)
+        return LogView(reading, ledger: ledger, remembered: remembered, fetcher: fetcher)
+    }
+}
+
+extension Repository {
+    /// How far writers' logs reach by a listing, which shows what is missing in between.
+    private func listedEnds(_ roster: Roster) throws(LifeboatError) -> [Identifier: UInt64] {
+        let keepers = roster.members.filter { $0.role == .keeper }
+        var ends: [Identifier: UInt64] = [:]
+        try store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
+            let parts = name.path.split(separator: "/")
+            guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
+                let sequence = UInt64(parts[2])
+            else { return }
+            ends[incarnation] = max(ends[incarnation] ?? 0, sequence)
+        }
+        // Of keepers' logs entries are deleted in between: their ends are found by asking only.
+        return ends.filter { incarnation, _ in
+            !keepers.contains { Incarnation.number(of: incarnation, member: $0.id) != nil }
+        }
     }
 }

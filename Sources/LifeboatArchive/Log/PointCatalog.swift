@@ -1,13 +1,16 @@
 import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
+public import LifeboatProtocol
 import LifeboatStore
 
-/// A recovery point: its log entry and its opened body.
+/// A recovery point: what the logs say of it, and its opened body.
 public struct Point: Sendable {
     public let id: Digest
-    public let entry: LogEntry
+    public let record: Ledger.Point
     public let body: PointBody
+    /// The tags as they are now.
+    public let tags: [String: String]
 }
 
 /// The points of a repository, oldest first.
@@ -16,13 +19,17 @@ public struct PointCatalog: Sendable {
     /// Points whose body is missing or damaged.
     public private(set) var problems: [LifeboatError] = []
 
-    /// Reads the bodies of all points of the domain at hand.
+    /// Reads the bodies of all points of the domains at hand, forgotten ones left out.
     public init(_ repository: Repository, log: LogView) throws(LifeboatError) {
-        let domain = try repository.requireDomain()
-        for verified in log.entries
-        where verified.addsPoint && verified.entry.domain == domain.domain {
+        try self.init(repository, ledger: log.ledger)
+    }
+
+    init(_ repository: Repository, ledger: Ledger) throws(LifeboatError) {
+        _ = try repository.requireDomain()
+        for record in ledger.points {
+            guard let domain = repository.domains[record.domain] else { continue }
             do throws(LifeboatError) {
-                points.append(try Self.read(verified, repository, domain))
+                points.append(try Self.read(record, repository, domain))
             } catch {
                 switch error.code {
                 case .damaged: problems.append(error)
@@ -33,29 +40,36 @@ public struct PointCatalog: Sendable {
         points.sort { ($0.body.ended, $0.id) < ($1.body.ended, $1.id) }
     }
 
-    private static func read(
-        _ verified: VerifiedEntry, _ repository: Repository, _ domain: DomainKeys
+    /// Reads one point's body.
+    ///
+    /// - Throws: `.damaged` when it is missing or not what was signed.
+    static func read(
+        _ record: Ledger.Point, _ repository: Repository, _ domain: DomainKeys
     ) throws(LifeboatError) -> Point {
-        let entry = verified.entry
-        let name = ObjectNames.pointBody(entry.incarnation, entry.sequence)
+        let name = ObjectNames.pointBody(record.body)
         let bytes: [UInt8]
         do throws(LifeboatError) {
             bytes = try repository.store.get(name, limit: Envelope.byteLimit)
         } catch {
             guard error.code == .missing else { throw error }
             throw LifeboatError(
-                .damaged, "the body of point \(verified.id.short) is missing", subject: name.path,
+                .damaged, "the body of point \(record.id.short) is missing", subject: name.path,
                 advice: "its data may still be there; take the body from another copy")
         }
-        guard SHA256Hash.digest(bytes) == entry.body else {
+        guard SHA256Hash.digest(bytes) == record.body else {
             throw LifeboatError(
-                .damaged, "the body of point \(verified.id.short) is not the one that was signed",
+                .damaged, "the body of point \(record.id.short) is not the one that was signed",
                 subject: name.path, advice: "take it from another copy of the repository")
         }
         let body = try PointSealing.open(
-            bytes, domain: domain, incarnation: entry.incarnation, sequence: entry.sequence,
-            subject: name.path)
-        return Point(id: verified.id, entry: entry, body: body)
+            bytes, domain: domain, member: record.member, subject: name.path)
+        var tags = body.tags
+        if !record.tags.isEmpty,
+            let edited = try? PointSealing.openTags(record.tags, of: record.id, domain: domain)
+        {
+            tags = edited
+        }
+        return Point(id: record.id, record: record, body: body, tags: tags)
     }
 
     /// Finds a point by id, unique prefix or `latest` among those that `accepts` lets pass.

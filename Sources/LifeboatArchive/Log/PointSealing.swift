@@ -7,18 +7,17 @@ import LifeboatFormat
 /// Source: formats/point.md.
 enum PointSealing {
     static let label = "lifeboat point body"
+    static let tagsLabel = "lifeboat point tags"
     static let saltByteCount = 32
 
     private static func associatedData(
-        _ prefix: [UInt8], _ domain: DomainKeys, _ incarnation: Identifier, _ sequence: UInt64
+        _ prefix: [UInt8], _ domain: DomainKeys, _ member: Identifier
     ) -> [UInt8] {
-        var bytes = prefix + domain.repository.bytes + incarnation.bytes
-        LittleEndian.append(sequence, to: &bytes)
-        return bytes
+        prefix + domain.repository.bytes + domain.domain.bytes + member.bytes
     }
 
     static func seal(
-        _ body: PointBody, domain: DomainKeys, incarnation: Identifier, sequence: UInt64
+        _ body: PointBody, domain: DomainKeys, member: Identifier
     ) -> [UInt8] {
         let content = body.payload.encoded()
         var plain: [UInt8] = []
@@ -30,14 +29,13 @@ enum PointSealing {
         plain += [UInt8](repeating: 0, count: total - around - plain.count)
         let salt = randomBytes(saltByteCount)
         let sealed = domain.cipher(label, salt: salt).seal(
-            counter: 0, associatedData: associatedData(prefix, domain, incarnation, sequence),
+            counter: 0, associatedData: associatedData(prefix, domain, member),
             plain: plain)
         return prefix + salt + sealed
     }
 
     static func open(
-        _ bytes: [UInt8], domain: DomainKeys, incarnation: Identifier, sequence: UInt64,
-        subject: String
+        _ bytes: [UInt8], domain: DomainKeys, member: Identifier, subject: String
     ) throws(LifeboatError) -> PointBody {
         try ObjectKind.pointBody.check(bytes, subject: subject)
         guard bytes.count >= 40 + FrameCipher.tagByteCount else {
@@ -47,7 +45,7 @@ enum PointSealing {
         let plain: [UInt8]
         do throws(LifeboatError) {
             plain = try domain.cipher(label, salt: Array(bytes[8..<40])).open(
-                counter: 0, associatedData: associatedData(prefix, domain, incarnation, sequence),
+                counter: 0, associatedData: associatedData(prefix, domain, member),
                 sealed: Array(bytes[40...]))
         } catch {
             throw LifeboatError(
@@ -67,5 +65,40 @@ enum PointSealing {
         } catch {
             throw error.about(subject)
         }
+    }
+
+    // MARK: tags
+
+    private static func tagsData(_ domain: DomainKeys, _ point: Digest) -> [UInt8] {
+        domain.repository.bytes + domain.domain.bytes + point.bytes
+    }
+
+    /// Seals tags that replace those of a point's body.
+    static func seal(
+        tags: [String: String], of point: Digest, domain: DomainKeys
+    ) -> [UInt8] {
+        let salt = randomBytes(saltByteCount)
+        return salt
+            + domain.cipher(tagsLabel, salt: salt).seal(
+                counter: 0, associatedData: tagsData(domain, point),
+                plain: PointBody.payload(tags: tags).encoded())
+    }
+
+    static func openTags(
+        _ sealed: [UInt8], of point: Digest, domain: DomainKeys
+    ) throws(LifeboatError) -> [String: String] {
+        let subject = "the tags of point \(point.short)"
+        guard sealed.count > saltByteCount + FrameCipher.tagByteCount else {
+            throw LifeboatError(.damaged, "\(subject) end early", subject: subject)
+        }
+        let plain: [UInt8]
+        do throws(LifeboatError) {
+            plain = try domain.cipher(tagsLabel, salt: Array(sealed[..<saltByteCount])).open(
+                counter: 0, associatedData: tagsData(domain, point),
+                sealed: Array(sealed[saltByteCount...]))
+        } catch {
+            throw LifeboatError(.damaged, "\(subject) do not authenticate", subject: subject)
+        }
+        return try PointBody.tags(payload: try CBOR.decode(plain), subject: subject)
     }
 }

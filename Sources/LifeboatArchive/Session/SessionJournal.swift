@@ -2,17 +2,22 @@ import LifeboatCore
 import LifeboatFormat
 import LifeboatSystem
 
-/// The names of the packs that a running session has stored, in the state directory.
+/// The id of a running session and the names of the packs that it has stored, in the state
+/// directory.
 ///
 /// A session that dies leaves its journal; the next one takes over the packs, so that little is
 /// sent again. The journal is locked while its session lives.
 final class SessionJournal: @unchecked Sendable {
     private let file: File
     let path: String
+    let session: Identifier
 
-    /// Begins a new journal.
+    private static let ending = ".journal"
+
+    /// Begins a new journal, of a new session.
     init(_ directories: LocalDirectories) throws(LifeboatError) {
-        path = directories.sessions + "/" + Identifier.random().hex + ".journal"
+        session = Identifier.random()
+        path = directories.sessions + "/" + session.hex + Self.ending
         // It is locked before it bears its name, so that no other session takes it for abandoned.
         let new = path + LocalDirectories.unfinishedMark
         file = try File(path: new, access: .createNew)
@@ -20,9 +25,25 @@ final class SessionJournal: @unchecked Sendable {
         try Files.rename(from: new, to: path)
     }
 
-    private init(file: File, path: String) {
+    private init(file: File, path: String, session: Identifier) {
         self.file = file
         self.path = path
+        self.session = session
+    }
+
+    private static func journals(
+        _ directories: LocalDirectories
+    ) throws(LifeboatError) -> [(path: String, session: Identifier)] {
+        try Files.list(directories.sessions).compactMap { name in
+            guard name.hasSuffix(ending), let id = Identifier(hex: name.dropLast(ending.count))
+            else { return nil }
+            return (directories.sessions + "/" + name, id)
+        }
+    }
+
+    /// All sessions of this state directory that have a journal.
+    static func all(_ directories: LocalDirectories) throws(LifeboatError) -> Set<Identifier> {
+        Set(try journals(directories).map(\.session))
     }
 
     /// Takes over the journals that dead sessions left.
@@ -30,8 +51,7 @@ final class SessionJournal: @unchecked Sendable {
         _ directories: LocalDirectories
     ) throws(LifeboatError) -> [(journal: SessionJournal, packs: [Digest])] {
         var result: [(journal: SessionJournal, packs: [Digest])] = []
-        for name in try Files.list(directories.sessions) where name.hasSuffix(".journal") {
-            let path = directories.sessions + "/" + name
+        for (path, session) in try journals(directories) {
             guard let file = try? File(path: path, access: .readWrite),
                 try file.lock(exclusive: true, wait: false)
             else { continue }
@@ -47,7 +67,7 @@ final class SessionJournal: @unchecked Sendable {
                 // A name that was cut off by a crash is dropped.
                 (0..<raw.count / 32).map { Digest(loading: raw, at: 32 * $0) }
             }
-            result.append((SessionJournal(file: file, path: path), packs))
+            result.append((SessionJournal(file: file, path: path, session: session), packs))
         }
         return result
     }

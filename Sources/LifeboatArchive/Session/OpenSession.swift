@@ -1,0 +1,105 @@
+import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+import LifeboatSystem
+
+/// A session that its log announces: what it relies on stays until it ends.
+///
+/// Used by one thread at a time.
+final class OpenSession: @unchecked Sendable {
+    private let driver: LogDriver
+    private var session: SessionProtocol
+    /// The session's journal, locked for as long as it lives.
+    let journal: SessionJournal
+    /// What dead sessions of this log have stored, and their journals.
+    let abandoned: [(journal: SessionJournal, packs: [Digest])]
+
+    var ledger: Ledger { session.ledger }
+    /// Bytes of log entries that were put.
+    var byteCount: Int { driver.byteCount }
+
+    /// Opens a session.
+    ///
+    /// - Throws: `.refused` when the repository was set back, or somebody fences this writer.
+    init(_ repository: Repository, _ member: WriterKeys) throws(LifeboatError) {
+        driver = LogDriver(repository, member)
+        let lock = try driver.lock()
+        defer { lock.unlock() }
+        journal = try SessionJournal(repository.directories)
+        let dead = try SessionJournal.abandoned(repository.directories)
+        let alive = try SessionJournal.all(repository.directories)
+            .subtracting(dead.map(\.journal.session))
+        session = SessionProtocol(
+            journal.session, writing: try driver.writing(), alive: alive, time: Clock.milliseconds())
+        var taken: [(journal: SessionJournal, packs: [Digest])] = []
+        do throws(LifeboatError) {
+            try Self.run(&session, driver)
+            guard case .working = session.stage else { throw Self.error(session.stage) }
+            for (journal, packs) in dead {
+                guard session.adoptable.contains(journal.session) else {
+                    // What it stored may have been deleted meanwhile.
+                    try journal.remove()
+                    continue
+                }
+                let ledger = session.ledger
+                taken.append(
+                    (
+                        journal,
+                        packs.filter { pack in
+                            let reference = ObjectReference(.pack, pack)
+                            return ledger.condemned[reference] == nil
+                                && !ledger.doomed.contains(reference)
+                        }
+                    ))
+            }
+        } catch {
+            for (journal, _) in dead { journal.release() }
+            try? journal.remove()
+            throw error
+        }
+        abandoned = taken
+    }
+
+    private static func run(
+        _ session: inout SessionProtocol, _ driver: LogDriver
+    ) throws(LifeboatError) {
+        while let action = session.action {
+            session.take(try driver.perform(action, roster: session.writing.roster))
+        }
+    }
+
+    private static func error(_ stage: SessionProtocol.Stage) -> LifeboatError {
+        if case .over(.refused(let refusal)) = stage { return LogDriver.error(refusal) }
+        return LifeboatError(
+            .refused, "a keeper has fenced this host's session, or another host writes to its log",
+            advice: "run the backup again; it begins a new log, and nothing stored is lost")
+    }
+
+    /// Adds the session's entry, closes the session, and makes sure that it counts.
+    ///
+    /// - Throws: `.refused` when it does not.
+    func commit(_ fill: (inout LogEntry) -> Void) throws(LifeboatError) -> VerifiedEntry {
+        let lock = try driver.lock()
+        defer { lock.unlock() }
+        let repository = driver.repository
+        let memory = try HostMemoryFile.load(
+            repository.directories, member: driver.member.writer)
+        var entry: LogEntry?
+        session.commit(time: Clock.milliseconds(), memory: memory) { draft in
+            fill(&draft)
+            entry = draft
+        }
+        try Self.run(&session, driver)
+        guard case .over(.counted(let head)) = session.stage, let entry else {
+            throw Self.error(session.stage)
+        }
+        return VerifiedEntry(id: head.digest, entry: entry)
+    }
+
+    /// Ends a session that stored nothing.
+    func close() {
+        guard case .working = session.stage else { return }
+        _ = try? commit { _ in }
+        try? journal.remove()
+    }
+}
