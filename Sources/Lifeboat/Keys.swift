@@ -8,7 +8,7 @@ extension Operations {
     public func keys() throws(LifeboatError) -> [KeySummary] {
         let repository = try openRepository()
         var result: [KeySummary] = []
-        for (slot, label) in try repository.listKeys() {
+        for (slot, label, _) in try repository.listKeys() {
             result.append(try summary(slot, label, repository))
         }
         return result
@@ -25,7 +25,7 @@ extension Operations {
     /// Makes a new key file, readable by its owner only; never over an existing file.
     public func addKeyFile(_ path: String, label: String) throws(LifeboatError) -> KeySummary {
         let repository = try openRepository()
-        _ = try repository.requireWriter()
+        _ = try repository.requireMember()
         let slot = try repository.addKey(.keyFile(try KeyFile.create(path)), label: label)
         return try summary(slot, label, repository)
     }
@@ -34,7 +34,7 @@ extension Operations {
     public func removeKey(_ id: String) throws(LifeboatError) -> KeySummary {
         let repository = try openRepository()
         let fitting = try repository.listKeys().filter { $0.slot.id.hex.hasPrefix(id.lowercased()) }
-        guard !id.isEmpty, let (slot, label) = fitting.first else {
+        guard !id.isEmpty, let (slot, label, _) = fitting.first else {
             throw LifeboatError(
                 .missing, "there is no such key", subject: id, advice: "see: lifeboat key list")
         }

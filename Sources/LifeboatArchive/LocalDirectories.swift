@@ -3,7 +3,7 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`,
+/// State: `trusted`, `incarnation`, `heads`, `lock`, `sessions/`, `fingerprints/`, `restores/`,
 /// `checks/`.
 /// Cache: `index/` with opened index runs.
 public struct LocalDirectories: Sendable {
@@ -48,6 +48,7 @@ public struct LocalDirectories: Sendable {
     var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }
     var incarnationFile: String { state + "/incarnation" }
+    var trustedFile: String { state + "/trusted" }
     var headsFile: String { state + "/heads" }
     var lockFile: String { state + "/lock" }
 }

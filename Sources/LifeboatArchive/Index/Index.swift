@@ -28,14 +28,18 @@ public final class Index: Sendable {
         self.damaged = damaged
     }
 
-    /// Opens all live runs of `log`, fetching into the cache what is not there yet.
+    /// Opens all live runs of `log` whose domains are at hand, fetching into the cache what is not there yet.
     ///
     /// - Throws: `.damaged` naming the run, with the advice to rebuild the index.
     public static func open(
         _ repository: Repository, log: LogView
     ) throws(LifeboatError) -> Index {
         var runs: [IndexRun] = []
-        for name in log.liveRuns.sorted() { runs.append(try openRun(repository, name)) }
+        let domains = log.domainsOfRuns
+        for name in log.liveRuns.sorted() {
+            guard let domain = domains[name].flatMap({ repository.domains[$0] }) else { continue }
+            runs.append(try openRun(repository, name, domain))
+        }
         return Index(runs: runs, damaged: try damagedPacks(repository))
     }
 
@@ -50,19 +54,19 @@ public final class Index: Sendable {
     }
 
     static func openRun(
-        _ repository: Repository, _ name: Digest
+        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
     ) throws(LifeboatError) -> IndexRun {
         let path = repository.directories.indexCache + "/" + name.hex
         if Files.exists(path) {
             // A cache that does not read is fetched again, not complained about.
             if let run = try? IndexRun(name, path: path) { return run }
         }
-        return try fetchRun(repository, name)
+        return try fetchRun(repository, name, domain)
     }
 
     /// Takes a run from the store, whatever the cache holds.
     static func fetchRun(
-        _ repository: Repository, _ name: Digest
+        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
     ) throws(LifeboatError) -> IndexRun {
         let path = repository.directories.indexCache + "/" + name.hex
         let object = ObjectNames.indexRun(name)
@@ -76,8 +80,7 @@ public final class Index: Sendable {
                 advice: "run: lifeboat index rebuild")
         }
         let plain = try IndexRunObject.open(
-            bytes, name: name, domain: try repository.requireDomain(), roster: repository.roster,
-            subject: object.path)
+            bytes, name: name, domain: domain, roster: repository.roster, subject: object.path)
         try Files.writeAtomically(path, plain)
         return try IndexRun(name, path: path)
     }
@@ -143,5 +146,16 @@ public final class Index: Sendable {
             }
         }
         return lost
+    }
+}
+
+extension LogView {
+    /// The domain of the entry that names each run.
+    fileprivate var domainsOfRuns: [Digest: Identifier] {
+        var domains: [Digest: Identifier] = [:]
+        for verified in entries {
+            for run in verified.entry.runs { domains[run] = verified.entry.domain }
+        }
+        return domains
     }
 }

@@ -16,11 +16,11 @@ public struct PointCatalog: Sendable {
     /// Points whose body is missing or damaged.
     public private(set) var problems: [LifeboatError] = []
 
-    /// Reads the bodies of all points of the domain at hand.
+    /// Reads the bodies of all points of the domains at hand.
     public init(_ repository: Repository, log: LogView) throws(LifeboatError) {
-        let domain = try repository.requireDomain()
-        for verified in log.entries
-        where verified.addsPoint && verified.entry.domain == domain.domain {
+        _ = try repository.requireDomain()
+        for verified in log.entries where verified.addsPoint {
+            guard let domain = repository.domains[verified.entry.domain] else { continue }
             do throws(LifeboatError) {
                 points.append(try Self.read(verified, repository, domain))
             } catch {

@@ -64,7 +64,8 @@ public final class WriteSession: @unchecked Sendable {
                 // What is missing or damaged is simply not taken over.
                 guard
                     let pack = try? OpenPack(
-                        name, store: repository.store, domain: domain, recovery: nil),
+                        name, store: repository.store, domains: [domain.domain: domain],
+                        recovery: nil),
                     !index.damaged.contains(name)
                 else { continue }
                 try stored.add(name, pack.directory)
