@@ -53,9 +53,11 @@ extension Repository {
         return try with(configurations, rosters)
     }
 
-    private func with(
-        _ configurations: ConfigurationChain, _ rosters: RosterChain
+    func with(
+        _ configurations: ConfigurationChain, _ rosters: RosterChain,
+        recovery newRecovery: RecoveryKey? = nil
     ) throws(LifeboatError) -> Repository {
+        let recovery = newRecovery ?? recovery
         try TrustedNumbers.check(configurations, rosters, directories, location: store.location)
         if writer != nil || recovery != nil {
             try TrustedNumbers.remember(configurations, rosters, directories)
