@@ -1,17 +1,20 @@
 import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
-import LifeboatFormat
+public import LifeboatFormat
 import LifeboatStore
 import LifeboatSystem
 
 extension Operations {
     /// Makes a repository, and writes its recovery key to a new file that only its owner reads.
     ///
+    /// `memberLabel` is what people call the first writer; `minimumAge`, in milliseconds, is how old
+    /// a point must be to be forgotten.
     /// `access.secret` becomes the first password, or names a key file that is made.
     /// - Throws: `.exists` when the repository or the recovery key file is there already.
     public func initialise(
-        chunkSize: Int, recoveryKeyFile: String, keyLabel: String
+        chunkSize: Int, recoveryKeyFile: String, keyLabel: String, memberLabel: String = "",
+        minimumAge: UInt64 = Configuration.defaultMinimumAge
     ) throws(LifeboatError) -> InitialisationResult {
         guard !Files.exists(recoveryKeyFile) else {
             throw LifeboatError(
@@ -37,7 +40,7 @@ extension Operations {
             }
             try Repository.create(
                 in: store, recovery: recovery, chunkSize: chunkSize, secret: secret,
-                keyLabel: keyLabel)
+                keyLabel: keyLabel, memberLabel: memberLabel, minimumAge: minimumAge)
         } catch {
             // Nothing was made that these keys could open.
             try? Files.remove(recoveryKeyFile)

@@ -4,14 +4,15 @@ public import LifeboatCore
 import LifeboatFormat
 
 extension Operations {
-    /// The passwords and key files that open the repository.
-    public func keys() throws(LifeboatError) -> [KeySummary] {
+    /// The members of the repository, and the passwords and key files that open it.
+    public func keys() throws(LifeboatError) -> AccessSummary {
         let repository = try openRepository()
-        var result: [KeySummary] = []
-        for (slot, label) in try repository.listKeys() {
-            result.append(try summary(slot, label, repository))
+        var keys: [KeySummary] = []
+        for (slot, label, member) in try repository.listKeys() {
+            keys.append(try summary(slot, label, member, repository))
         }
-        return result
+        return AccessSummary(
+            members: repository.roster.members.map { summary($0, repository) }, keys: keys)
     }
 
     public func addPassword(
@@ -19,35 +20,32 @@ extension Operations {
     ) throws(LifeboatError) -> KeySummary {
         let repository = try openRepository()
         let slot = try repository.addKey(.password(password), label: label)
-        return try summary(slot, label, repository)
+        return try summary(slot, label, repository.writer?.writer, repository)
     }
 
     /// Makes a new key file, readable by its owner only; never over an existing file.
     public func addKeyFile(_ path: String, label: String) throws(LifeboatError) -> KeySummary {
         let repository = try openRepository()
-        _ = try repository.requireWriter()
+        _ = try repository.requireMember()
         let slot = try repository.addKey(.keyFile(try KeyFile.create(path)), label: label)
-        return try summary(slot, label, repository)
+        return try summary(slot, label, repository.writer?.writer, repository)
     }
 
     /// Removes the key with this id or unique prefix; refuses the last one.
     public func removeKey(_ id: String) throws(LifeboatError) -> KeySummary {
         let repository = try openRepository()
-        let fitting = try repository.listKeys().filter { $0.slot.id.hex.hasPrefix(id.lowercased()) }
-        guard !id.isEmpty, let (slot, label) = fitting.first else {
-            throw LifeboatError(
-                .missing, "there is no such key", subject: id, advice: "see: lifeboat key list")
+        let slots = try repository.listKeys()
+        let chosen = try chosen(id, slots.map(\.slot.id), "key")
+        guard let (slot, label, member) = slots.first(where: { $0.slot.id == chosen }) else {
+            throw LifeboatError(.missing, "there is no such key", subject: id)
         }
-        guard fitting.count == 1 else {
-            throw LifeboatError(.refused, "\(fitting.count) keys begin like this", subject: id)
-        }
-        let result = try summary(slot, label, repository)
+        let result = try summary(slot, label, member, repository)
         try repository.removeKey(slot.id)
         return result
     }
 
-    private func summary(
-        _ slot: KeySlot, _ label: String, _ repository: Repository
+    func summary(
+        _ slot: KeySlot, _ label: String, _ member: Identifier?, _ repository: Repository
     ) throws(LifeboatError) -> KeySummary {
         var isCurrent = false
         switch (access.secret, slot.wrapping) {
@@ -63,6 +61,6 @@ extension Operations {
             case .keyFile: "key file"
             }
         return KeySummary(
-            id: slot.id, kind: kind, label: label, created: slot.created, isCurrent: isCurrent)
+            id: slot.id, kind: kind, label: label, member: member, created: slot.created, isCurrent: isCurrent)
     }
 }

@@ -190,17 +190,6 @@ public struct VerificationResult: Sendable {
     public var notes: [String]
 }
 
-/// A password or key file that opens the repository.
-public struct KeySummary: Sendable {
-    public var id: Identifier
-    /// `password` or `key file`.
-    public var kind: String
-    public var label: String
-    public var created: UInt64
-    /// Whether it is the one in use now.
-    public var isCurrent: Bool
-}
-
 /// What a rebuilt index was made of.
 public struct IndexRebuildResult: Sendable {
     public var packs: UInt64

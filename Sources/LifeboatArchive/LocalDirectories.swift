@@ -3,7 +3,7 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`.
+/// State: `trusted`, `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`.
 /// Cache: `index/` with opened index runs, `checkpoints/` with the newest one.
 public struct LocalDirectories: Sendable {
     public let state: String
@@ -46,6 +46,7 @@ public struct LocalDirectories: Sendable {
     public var restores: String { state + "/restores" }
     var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }
+    var trustedFile: String { state + "/trusted" }
     var headsFile: String { state + "/heads" }
     /// A member's place in its own log.
     func memoryFile(_ member: Identifier) -> String { state + "/log-" + member.hex }

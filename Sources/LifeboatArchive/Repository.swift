@@ -9,38 +9,61 @@ import LifeboatSystem
 /// Immutable after opening, hence safe from many threads.
 public final class Repository: Sendable {
     public let store: any ObjectStore
+    let configurations: ConfigurationChain
+    let rosters: RosterChain
+    /// The configuration in force.
     public let configuration: Configuration
+    /// The roster in force when the repository was opened.
     public let roster: Roster
-    /// `nil` without a password or key file.
+    /// The keys of a member, writer or keeper; `nil` without a password or key file.
     public let writer: WriterKeys?
     /// `nil` without a recovery key.
     public let recovery: RecoveryKey?
-    /// The domain's keys; `nil` when the repository was opened without any secret.
+    /// The member's own domain, else the first; `nil` when the repository was opened without any
+    /// secret.
     public let domain: DomainKeys?
+    /// Every domain whose secret is at hand.
+    public let domains: [Identifier: DomainKeys]
     public let directories: LocalDirectories
+    /// Log entries that were read, which never change.
+    let fetcher: LogFetcher
 
     init(
-        store: any ObjectStore, configuration: Configuration, roster: Roster,
+        store: any ObjectStore, configurations: ConfigurationChain, rosters: RosterChain,
         writer: WriterKeys?, recovery: RecoveryKey?, domain: DomainKeys?,
-        directories: LocalDirectories
+        domains: [Identifier: DomainKeys], directories: LocalDirectories,
+        fetcher: LogFetcher = LogFetcher()
     ) {
+        self.fetcher = fetcher
         self.store = store
-        self.configuration = configuration
-        self.roster = roster
+        self.configurations = configurations
+        self.rosters = rosters
+        configuration = configurations.current
+        roster = rosters.roster
         self.writer = writer
         self.recovery = recovery
         self.domain = domain
+        self.domains = domains
         self.directories = directories
     }
 
     public var id: Identifier { configuration.repository }
     public var chunkSize: Int { configuration.chunkSize }
 
+    /// Domains that the repository has and whose secrets are not at hand.
+    public var foreignDomains: Set<Identifier> {
+        Set(configuration.domains.map(\.id)).subtracting(domains.keys)
+    }
+
     /// What `fingerprint` shows of root and recovery key, for people to compare.
     public var fingerprint: String { Self.fingerprint(configuration) }
 
     public static func fingerprint(_ configuration: Configuration) -> String {
-        let hex = SHA256Hash.digest(configuration.rootKey + configuration.recoveryKey).hex
+        fingerprint(rootKey: configuration.rootKey, recoveryKey: configuration.recoveryKey)
+    }
+
+    static func fingerprint(rootKey: [UInt8], recoveryKey: [UInt8]) -> String {
+        let hex = SHA256Hash.digest(rootKey + recoveryKey).hex
         return stride(from: 0, to: 32, by: 4).map { start in
             String(hex.dropFirst(start).prefix(4))
         }.joined(separator: " ")
@@ -56,14 +79,42 @@ public final class Repository: Sendable {
         return domain
     }
 
-    public func requireWriter() throws(LifeboatError) -> WriterKeys {
+    /// The keys of a member that is neither suspended nor revoked.
+    public func requireMember() throws(LifeboatError) -> WriterKeys {
         guard let writer else {
             throw LifeboatError(
                 .wrongKey, "this needs the password or key file of a writer",
                 subject: store.location,
                 advice: "give --password-file, --password-command or --key-file")
         }
+        guard roster.member(writer.writer)?.isActive == true else {
+            throw LifeboatError(
+                .refused, "member \(writer.writer) was revoked and may add nothing any more",
+                subject: store.location, advice: "enrol this host anew with: lifeboat key enrol")
+        }
         return writer
+    }
+
+    /// The keys of a writer that may add points.
+    public func requireWriter() throws(LifeboatError) -> WriterKeys {
+        try require(.writer, "only a writer can do this; these are the keys of a keeper")
+    }
+
+    /// The keys of a keeper that may forget and collect.
+    public func requireKeeper() throws(LifeboatError) -> WriterKeys {
+        try require(.keeper, "only a keeper can do this; these are the keys of a writer")
+    }
+
+    private func require(
+        _ role: Roster.Role, _ refusal: String
+    ) throws(LifeboatError) -> WriterKeys {
+        let keys = try requireMember()
+        guard roster.member(keys.writer)?.role == role else {
+            throw LifeboatError(
+                .refused, refusal, subject: store.location,
+                advice: "see: lifeboat key list; enrol one with: lifeboat key enrol")
+        }
+        return keys
     }
 
     public func requireRecovery() throws(LifeboatError) -> RecoveryKey {
@@ -73,5 +124,12 @@ public final class Repository: Sendable {
                 advice: "give --recovery-key-file")
         }
         return recovery
+    }
+
+    /// The label of a member; `nil` when its domain's secret is not at hand.
+    public func label(of member: Roster.Member) -> String? {
+        domains[member.domain].flatMap {
+            MemberLabel.open(member.sealedLabel, member: member.id, domain: $0)
+        }
     }
 }

@@ -11,7 +11,8 @@ extension Repository {
     /// - Throws: `.exists` where there is one already.
     public static func create(
         in store: any ObjectStore, recovery: RecoveryKey, chunkSize: Int, secret: WrappingSecret,
-        keyLabel: String
+        keyLabel: String, memberLabel: String = "",
+        minimumAge: UInt64 = Configuration.defaultMinimumAge
     ) throws(LifeboatError) {
         guard Configuration.chunkSizes.contains(chunkSize), chunkSize & (chunkSize - 1) == 0 else {
             throw LifeboatError(
@@ -26,27 +27,24 @@ extension Repository {
             throw LifeboatError(.exists, "a repository is here already", subject: store.location)
         }
         let now = Clock.milliseconds()
-        let domain = Identifier.random()
-        let domainSecret = SecretBytes.random(count: 32)
+        let domain = DomainKeys(
+            repository: recovery.repository, domain: .random(), secret: .random(count: 32))
         let publicKey = try RecoverySealing.publicKey(seed: recovery.seed)
-        let sealed = try RecoverySealing.seal(
-            domainSecret, to: publicKey,
-            info: DomainKeys.secretInfo(repository: recovery.repository, domain: domain))
         let configuration = Configuration(
             repository: recovery.repository, chunkSize: chunkSize,
             rootKey: recovery.root.publicKey, recoveryKey: publicKey, created: now,
-            domains: [
-                .init(id: domain, encapsulation: sealed.encapsulation, sealedSecret: sealed.sealed)
-            ])
+            domains: [try domain.sealed(to: publicKey)], minimumAge: minimumAge)
         let keys = WriterKeys(
             repository: recovery.repository, writer: .random(), signing: .generate(),
-            domain: domain, domainSecret: domainSecret, rootKey: recovery.root.publicKey)
+            domain: domain.domain, domainSecret: domain.secret, rootKey: recovery.root.publicKey)
         let roster = Roster(
             repository: recovery.repository, number: 1, previous: .zero,
             members: [
                 .init(
                     id: keys.writer, role: .writer, publicKey: keys.signing.publicKey,
-                    domain: domain)
+                    domain: domain.domain,
+                    sealedLabel: MemberLabel.seal(
+                        memberLabel, member: keys.writer, domain: domain), joined: now)
             ])
         let slot = try KeySlotWrapping.wrap(keys, by: secret, label: keyLabel, created: now)
         try store.put(
@@ -63,13 +61,18 @@ extension Repository {
         return body + key.sign(body)
     }
 
-    /// The passwords and key files that open this repository, with their labels.
-    public func listKeys() throws(LifeboatError) -> [(slot: KeySlot, label: String)] {
-        let writer = try requireWriter()
-        var result: [(slot: KeySlot, label: String)] = []
+    /// The passwords and key files that open this repository, with their labels and whose they are.
+    ///
+    /// A slot of a domain that is not at hand has the label `?`.
+    public func listKeys() throws(LifeboatError) -> [(
+        slot: KeySlot, label: String, member: Identifier?
+    )] {
+        _ = try requireDomain()
+        var result: [(slot: KeySlot, label: String, member: Identifier?)] = []
         for slot in try Self.keySlots(store) {
             let slot = try slot.get()
-            result.append((slot, KeySlotWrapping.label(of: slot, writer)))
+            let label = KeySlotWrapping.label(of: slot, domains.values)
+            result.append((slot, label?.text ?? "?", label?.member))
         }
         return result.sorted { $0.slot.created < $1.slot.created }
     }
@@ -84,7 +87,7 @@ extension Repository {
         _ secret: WrappingSecret, label: String
     ) throws(LifeboatError) -> KeySlot {
         let slot = try KeySlotWrapping.wrap(
-            try requireWriter(), by: secret, label: label, created: Clock.milliseconds())
+            try requireMember(), by: secret, label: label, created: Clock.milliseconds())
         try store.put(
             ObjectNames.keySlot(slot.id), bytes: Envelope.unsigned(.keySlot, slot.payload))
         return slot
@@ -92,6 +95,7 @@ extension Repository {
 
     /// Removes a key slot; refuses to remove the last one.
     public func removeKey(_ id: Identifier) throws(LifeboatError) {
+        _ = try requireMember()
         let slots = try listKeys()
         guard slots.contains(where: { $0.slot.id == id }) else {
             throw LifeboatError(.missing, "no such key", subject: id.hex)

@@ -8,116 +8,95 @@ extension Repository {
     /// Opens a repository with whatever secrets are given, and checks configuration and roster.
     ///
     /// - Throws: `.noRepository`, `.wrongKey` when none of the secrets fits, `.damaged` when the
-    ///   configuration is not what the root key signed, `.refused` when the root key changed.
+    ///   configuration is not what the root key signed, `.refused` when the root key was exchanged or
+    ///   the repository was set back.
     public static func open(
         _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
         stateRoot: String, cacheRoot: String
     ) throws(LifeboatError) -> Repository {
-        let configuration = try readConfiguration(store)
+        let configurations = try ConfigurationChain.read(store)
+        let configuration = configurations.current
+        var fullRecovery: RecoveryKey?
         if let recovery {
-            guard recovery.repository == configuration.repository else {
-                throw LifeboatError(
-                    .wrongKey, "the recovery key belongs to repository \(recovery.repository)",
-                    subject: store.location,
-                    advice: "this is repository \(configuration.repository)")
-            }
-            guard recovery.root.publicKey == configuration.rootKey else {
-                throw LifeboatError(
-                    .refused, "the configuration was not made with this recovery key's root",
-                    subject: store.location, advice: "do not trust this copy of the repository")
-            }
-            // Else every pack would look damaged.
-            guard try RecoverySealing.publicKey(seed: recovery.seed) == configuration.recoveryKey
-            else {
-                throw LifeboatError(
-                    .wrongKey, "the recovery key is not the one that this repository is sealed to",
-                    subject: store.location)
-            }
+            try check(recovery, configurations, store)
+            fullRecovery = try recovery.withEarlierSeeds(of: configuration)
         }
         var writer: WriterKeys?
-        if let secret { writer = try unlock(store, secret, configuration) }
-        let roster = try readRoster(store, configuration)
-        if let writer, roster.member(writer.writer)?.publicKey != writer.signing.publicKey {
+        if let secret { writer = try unlock(store, secret, configurations) }
+        let rosters = try RosterChain.read(store, configurations)
+        if let writer,
+            rosters.roster.member(writer.writer)?.publicKey != writer.signing.publicKey
+        {
             throw LifeboatError(
-                .refused, "writer \(writer.writer) is not in the roster", subject: store.location)
+                .refused, "member \(writer.writer) is not enrolled: it is not in the roster",
+                subject: store.location,
+                advice: "an enrolment that was interrupted is made again with: lifeboat key enrol")
         }
-        let domain = try domainKeys(configuration, writer, recovery)
+        let directories = try LocalDirectories(
+            stateRoot: stateRoot, cacheRoot: cacheRoot, repository: configuration.repository)
+        try TrustedNumbers.check(configurations, rosters, directories, location: store.location)
+        // Without a secret nothing vouches for what is seen: it must not become what is trusted.
+        if writer != nil || recovery != nil {
+            try TrustedNumbers.remember(configurations, rosters, directories)
+        }
+        let domains = try domainKeys(configuration, writer, fullRecovery)
+        let home = writer?.domain ?? configuration.domains[0].id
         return Repository(
-            store: store, configuration: configuration, roster: roster, writer: writer,
-            recovery: recovery, domain: domain,
-            directories: try LocalDirectories(
-                stateRoot: stateRoot, cacheRoot: cacheRoot, repository: configuration.repository))
+            store: store, configurations: configurations, rosters: rosters, writer: writer,
+            recovery: fullRecovery, domain: domains[home], domains: domains,
+            directories: directories)
     }
 
+    /// The configuration in force.
     public static func readConfiguration(
         _ store: any ObjectStore
     ) throws(LifeboatError) -> Configuration {
-        guard let number = try highest(store, ObjectNames.configurationPrefix) else {
-            throw LifeboatError(
-                .noRepository, "no repository here", subject: store.location,
-                advice: "make one with: lifeboat init")
-        }
-        let name = ObjectNames.configuration(number)
-        let bytes = try store.get(name, limit: Envelope.byteLimit)
-        let envelope = try Envelope(
-            .configuration, decoding: bytes, isSigned: true, subject: name.path)
-        let configuration = try Configuration(payload: envelope.payload)
-        guard
-            Signature.isValid(
-                envelope.signature, of: envelope.signedBytes, by: configuration.rootKey)
-        else {
-            throw LifeboatError(
-                .damaged, "the signature of the configuration is wrong", subject: name.path,
-                advice: "take this object from another copy of the repository")
-        }
-        return configuration
+        try ConfigurationChain.read(store).current
     }
 
-    static func readRoster(
-        _ store: any ObjectStore, _ configuration: Configuration
-    ) throws(LifeboatError) -> Roster {
-        guard let number = try highest(store, ObjectNames.rosterPrefix) else {
+    private static func check(
+        _ recovery: RecoveryKey, _ configurations: ConfigurationChain, _ store: any ObjectStore
+    ) throws(LifeboatError) {
+        let configuration = configurations.current
+        guard recovery.repository == configuration.repository else {
             throw LifeboatError(
-                .damaged, "the roster is missing", subject: ObjectNames.roster(1).path,
-                advice: "take it from another copy of the repository")
+                .wrongKey, "the recovery key belongs to repository \(recovery.repository)",
+                subject: store.location,
+                advice: "this is repository \(configuration.repository)")
         }
-        let name = ObjectNames.roster(number)
-        let bytes = try store.get(name, limit: Envelope.byteLimit)
-        let envelope = try Envelope(.roster, decoding: bytes, isSigned: true, subject: name.path)
-        let roster = try Roster(payload: envelope.payload)
-        guard roster.repository == configuration.repository, roster.number == number,
-            Signature.isValid(
-                envelope.signature, of: envelope.signedBytes, by: configuration.rootKey)
+        if let replacement = configurations.replacement(ofRoot: recovery.root.publicKey) {
+            throw LifeboatError(
+                .wrongKey,
+                "this recovery key was replaced by a rotation on "
+                    + DateText.day(replacement.created),
+                subject: store.location,
+                advice: "give the newer one, which opens everything; this one opens nothing new")
+        }
+        guard recovery.root.publicKey == configuration.rootKey else {
+            throw LifeboatError(
+                .refused, "the configuration was not made with this recovery key's root",
+                subject: store.location, advice: "do not trust this copy of the repository")
+        }
+        // Else every pack would look damaged.
+        guard try RecoverySealing.publicKey(seed: recovery.seed) == configuration.recoveryKey
         else {
             throw LifeboatError(
-                .damaged, "the roster is not what the root key signed", subject: name.path,
-                advice: "take this object from another copy of the repository")
+                .wrongKey, "the recovery key is not the one that this repository is sealed to",
+                subject: store.location)
         }
-        return roster
-    }
-
-    private static func highest(
-        _ store: any ObjectStore, _ prefix: String
-    ) throws(LifeboatError) -> UInt64? {
-        var highest: UInt64?
-        try store.list(prefix) { name, _ throws(LifeboatError) in
-            if let number = UInt64(name.path.dropFirst(prefix.count)) {
-                highest = max(highest ?? 0, number)
-            }
-        }
-        return highest
     }
 
     private static func unlock(
-        _ store: any ObjectStore, _ secret: WrappingSecret, _ configuration: Configuration
+        _ store: any ObjectStore, _ secret: WrappingSecret, _ configurations: ConfigurationChain
     ) throws(LifeboatError) -> WriterKeys {
         var fault: LifeboatError?
         for slot in try keySlots(store) {
             switch slot {
             case .success(let slot):
                 guard let keys = try KeySlotWrapping.unwrap(slot, with: secret) else { continue }
-                guard keys.repository == configuration.repository,
-                    keys.rootKey == configuration.rootKey
+                // What follows the pinned root is signed down the chain.
+                guard keys.repository == configurations.current.repository,
+                    configurations.hasRoot(keys.rootKey)
                 else {
                     throw LifeboatError(
                         .refused, "the root key of this repository is not the one pinned",
@@ -160,20 +139,26 @@ extension Repository {
         return slots
     }
 
+    /// Every domain whose secret is at hand.
     private static func domainKeys(
         _ configuration: Configuration, _ writer: WriterKeys?, _ recovery: RecoveryKey?
-    ) throws(LifeboatError) -> DomainKeys? {
-        if let writer {
-            return DomainKeys(
-                repository: configuration.repository, domain: writer.domain,
-                secret: writer.domainSecret)
+    ) throws(LifeboatError) -> [Identifier: DomainKeys] {
+        var domains: [Identifier: DomainKeys] = [:]
+        if let recovery {
+            for domain in configuration.domains {
+                domains[domain.id] = try DomainKeys.open(
+                    domain, repository: configuration.repository, with: recovery)
+            }
         }
-        guard let recovery, let sealed = configuration.domains.first else { return nil }
-        let secret = try RecoverySealing.open(
-            encapsulation: sealed.encapsulation, sealed: sealed.sealedSecret, seed: recovery.seed,
-            info: DomainKeys.secretInfo(
-                repository: configuration.repository, domain: sealed.id))
-        return DomainKeys(
-            repository: configuration.repository, domain: sealed.id, secret: secret)
+        if let writer {
+            let secrets = writer.furtherSecrets.merging([writer.domain: writer.domainSecret]) {
+                _, own in own
+            }
+            for (id, secret) in secrets {
+                domains[id] = DomainKeys(
+                    repository: configuration.repository, domain: id, secret: secret)
+            }
+        }
+        return domains
     }
 }

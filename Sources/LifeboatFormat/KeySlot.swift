@@ -21,7 +21,7 @@ public struct KeySlot: Hashable, Sendable {
     public var created: UInt64
     /// The `WriterKeys`, sealed.
     public var sealedKeys: [UInt8]
-    /// A label for people, sealed under the domain's secret.
+    /// Whose keys they are and a label for people, sealed under the domain's secret.
     public var sealedLabel: [UInt8]
 
     public init(
@@ -57,11 +57,27 @@ public struct KeySlot: Hashable, Sendable {
         var fields = head
         fields[6] = .bytes(sealedKeys)
         fields[7] = .bytes(sealedLabel)
+        fields[Self.checksumField] = .unsigned(Self.checksum(fields))
         return .map(fields)
+    }
+
+    private static let checksumField: UInt64 = 8
+
+    /// Tells damage from a wrong password; whoever changes a slot on purpose can make it anew.
+    static func checksum(_ fields: [UInt64: CBOR]) -> UInt64 {
+        UInt64(CRC32.checksum(ObjectKind.keySlot.prefix() + CBOR.map(fields).encoded()))
     }
 
     public init(payload: CBOR) throws(LifeboatError) {
         let fields = try CBORFields(payload, of: "a key slot")
+        if case .map(var others) = payload {
+            others[Self.checksumField] = nil
+            guard try fields.unsigned(Self.checksumField) == Self.checksum(others) else {
+                throw LifeboatError(
+                    .damaged, "the key slot is not what was stored",
+                    advice: "take it from another copy of the repository, or use another key")
+            }
+        }
         id = try fields.identifier(1)
         switch try fields.unsigned(2) {
         case 1:

@@ -63,7 +63,12 @@ struct Corpus {
                 .init(
                     id: identifier(), encapsulation: random.bytes(1120),
                     sealedSecret: random.bytes(48))
-            ])
+            ], number: 2, previous: digest(),
+            earlierKeys: [
+                .init(
+                    publicKey: random.bytes(1216), encapsulation: random.bytes(1120),
+                    sealedSeed: random.bytes(48))
+            ], rosterNumber: 3, rosterDigest: digest())
     }
 
     private mutating func roster() -> Roster {
@@ -71,8 +76,11 @@ struct Corpus {
         for role in [Roster.Role.writer, .keeper] {
             members.append(
                 .init(
-                    id: identifier(), role: role, publicKey: random.bytes(32), domain: identifier())
-            )
+                    id: identifier(), role: role, publicKey: random.bytes(32), domain: identifier(),
+                    sealedLabel: random.bytes(60),
+                    revoked: role == .keeper
+                        ? [.init(incarnation: identifier(), sequence: 7, digest: digest())] : nil,
+                    joined: 8, isSuspended: role == .keeper))
         }
         return Roster(repository: identifier(), number: 2, previous: digest(), members: members)
     }

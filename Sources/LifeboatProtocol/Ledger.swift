@@ -42,11 +42,26 @@ public struct Ledger: Sendable {
         public var body: Digest
         public var time: UInt64
         /// By keepers' clocks: when it was not there yet, and when it was first seen; 0 if never.
-        public var after: UInt64
-        public var seen: UInt64
+        public var after: UInt64 = 0
+        public var seen: UInt64 = 0
         public var forgotten: Checkpoint.Mark?
-        public var isHeld: Bool
-        public var tags: [UInt8]
+        public var isHeld = false
+        /// Salt and sealed tags that replace those of the body; empty for none.
+        public var tags: [UInt8] = []
+
+        /// A point that no keeper has seen yet.
+        public init(
+            id: Digest, incarnation: Identifier, sequence: UInt64, member: Identifier,
+            domain: Identifier, body: Digest, time: UInt64
+        ) {
+            self.id = id
+            self.incarnation = incarnation
+            self.sequence = sequence
+            self.member = member
+            self.domain = domain
+            self.body = body
+            self.time = time
+        }
     }
 
     /// Who added an object, for which domain.

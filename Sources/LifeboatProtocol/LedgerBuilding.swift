@@ -94,8 +94,7 @@ extension Ledger {
         if verified.addsPoint {
             allPoints[verified.id] = Point(
                 id: verified.id, incarnation: entry.incarnation, sequence: entry.sequence,
-                member: entry.member, domain: entry.domain, body: entry.body, time: entry.time,
-                after: 0, seen: 0, forgotten: nil, isHeld: false, tags: [])
+                member: entry.member, domain: entry.domain, body: entry.body, time: entry.time)
         }
     }
 

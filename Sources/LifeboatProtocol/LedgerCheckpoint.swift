@@ -24,11 +24,15 @@ extension Ledger {
             logs[log.head.incarnation] = state
         }
         for point in checkpoint.points {
-            allPoints[point.id] = Point(
+            var record = Point(
                 id: point.id, incarnation: point.incarnation, sequence: point.sequence,
-                member: point.member, domain: point.domain, body: point.body, time: point.time,
-                after: point.after, seen: point.seen, forgotten: point.forgotten,
-                isHeld: point.isHeld, tags: point.tags)
+                member: point.member, domain: point.domain, body: point.body, time: point.time)
+            record.after = point.after
+            record.seen = point.seen
+            record.forgotten = point.forgotten
+            record.isHeld = point.isHeld
+            record.tags = point.tags
+            allPoints[point.id] = record
         }
         for group in checkpoint.packs {
             let owner = Owner(member: group.member, domain: group.domain)

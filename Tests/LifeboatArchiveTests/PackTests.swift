@@ -63,7 +63,9 @@ import Testing
     private func open(
         _ name: Digest, recovery: RecoveryKey? = nil, domain other: DomainKeys? = nil
     ) throws(LifeboatError) -> OpenPack {
-        try OpenPack(name, store: store, domain: other ?? domain, recovery: recovery)
+        let domain = other ?? domain
+        return try OpenPack(
+            name, store: store, domains: [domain.domain: domain], recovery: recovery)
     }
 
     private func decode(

@@ -2,6 +2,7 @@ import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
 import LifeboatStore
+import LifeboatSystem
 import LifeboatTesting
 import Testing
 
@@ -110,7 +111,7 @@ import Testing
     @Test func `a roster that the root did not sign is refused`() throws {
         let writer = try test.open().requireWriter()
         let roster = Roster(
-            repository: test.recovery.repository, number: 2, previous: .zero,
+            repository: test.recovery.repository, number: 2, previous: try firstRoster(),
             members: [
                 .init(
                     id: writer.writer, role: .writer, publicKey: writer.signing.publicKey,
@@ -126,16 +127,25 @@ import Testing
         try test.store.put(
             name, bytes: Repository.signed(.roster, roster.payload, by: test.recovery.root))
         #expect(open(secret: test.secret) == nil)
+        // Once it was seen, its absence is a repository set back.
         try test.store.delete(name)
+        #expect(open(secret: test.secret) == .refused)
+        try Files.remove(
+            test.folder.file("state") + "/" + test.recovery.repository.hex + "/trusted")
         // The right signature under another number.
         let first = try test.store.get(ObjectNames.roster(1), limit: 1 << 20)
-        try test.store.put(ObjectNames.roster(3), bytes: first)
+        try test.store.put(name, bytes: first)
         #expect(open(secret: test.secret) == .damaged)
+    }
+
+    private func firstRoster() throws(LifeboatError) -> Digest {
+        SHA256Hash.digest(try test.store.get(ObjectNames.roster(1), limit: 1 << 20))
     }
 
     @Test func `a writer that the roster does not have is refused`() throws {
         let roster = Roster(
-            repository: test.recovery.repository, number: 2, previous: .zero, members: [])
+            repository: test.recovery.repository, number: 2, previous: try firstRoster(),
+            members: [])
         try test.store.put(
             ObjectNames.roster(2),
             bytes: Repository.signed(.roster, roster.payload, by: test.recovery.root))

@@ -1,6 +1,7 @@
 import LifeboatCore
-import LifeboatFormat
 import Testing
+
+@testable import LifeboatFormat
 
 @Suite struct ObjectTests {
     @Test func `payloads survive`() throws {
@@ -66,8 +67,16 @@ import Testing
             fields[key] = value
             return .map(fields)
         }
+        func changedSlot(_ slot: KeySlot, _ key: UInt64, _ value: CBOR) -> CBOR {
+            guard case .map(var fields) = changed(slot.payload, key, value) else {
+                return .map([:])
+            }
+            fields[8] = nil
+            fields[8] = .unsigned(KeySlot.checksum(fields))
+            return .map(fields)
+        }
         expectFault(.unsupported, "a kind of key slot") {
-            _ = try KeySlot(payload: changed(Samples.fileSlot.payload, 2, .unsigned(3)))
+            _ = try KeySlot(payload: changedSlot(Samples.fileSlot, 2, .unsigned(3)))
         }
         expectFault(.unsupported, "a depth") {
             let payload = changed(Samples.checkRecord.payload, 4, .unsigned(9))
@@ -91,10 +100,14 @@ import Testing
                 _ = try Configuration(payload: payload)
             }
         }
+        expectFault(.damaged, "a key slot with another salt") {
+            let salt = CBOR.bytes([UInt8](repeating: 3, count: 32))
+            _ = try KeySlot(payload: changed(Samples.fileSlot.payload, 4, salt))
+        }
         for numbers: [UInt64] in [[25, 8, 1], [16, 0, 1], [16, 33, 1], [16, 8, 17], [16, 8]] {
             expectFault(.damaged, "scrypt \(numbers)") {
                 let value = CBOR.array(numbers.map { .unsigned($0) })
-                _ = try KeySlot(payload: changed(Samples.passwordSlot.payload, 3, value))
+                _ = try KeySlot(payload: changedSlot(Samples.passwordSlot, 3, value))
             }
         }
         expectFault(.damaged, "a size above 2^63") {

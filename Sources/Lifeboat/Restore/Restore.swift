@@ -12,13 +12,14 @@ extension Operations {
     ///   `.damaged` saying which ranges are lost, after everything else was restored.
     public func restore(_ options: RestoreOptions) throws(LifeboatError) -> RestoreResult {
         let start = Clock.monotonicSeconds()
-        let repository = try openRepository(readsOnly: true)
-        _ = try repository.requireRecovery()
-        let log = try repository.readLog()
-        let catalog = try PointCatalog(repository, log: log)
+        let opened = try openRepository(readsOnly: true)
+        _ = try opened.requireRecovery()
+        let log = try opened.readLog()
+        let catalog = try PointCatalog(opened, log: log)
         warn(log.problems + catalog.problems)
         let filter = options.filter
         let point = try catalog.find(options.point) { filter.accepts($0.body) }
+        let repository = try opened.inDomain(point.entry.domain)
         let volumes = try chosen(options, point)
         let index = try openIndex(repository, log: log)
         let packs = try PackCache(repository)

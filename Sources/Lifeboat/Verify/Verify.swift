@@ -224,9 +224,16 @@ final class VerificationRun {
         _ name: Digest, _ scrub: PackScrub, _ repository: Repository, readsData: Bool, opens: Bool
     ) throws(LifeboatError) -> (bytes: UInt64, slots: UInt64) {
         let bytes = readsData ? try scrub.checkBytes(name) : 0
-        guard opens, let domain = repository.domain else { return (bytes, 0) }
-        let pack = try OpenPack(
-            name, store: repository.store, domain: domain, recovery: repository.recovery)
+        guard opens, repository.domain != nil else { return (bytes, 0) }
+        let pack: OpenPack
+        do throws(LifeboatError) {
+            pack = try OpenPack(
+                name, store: repository.store, domains: repository.domains,
+                recovery: repository.recovery, foreignDomains: repository.foreignDomains)
+        } catch {
+            guard error.code == .wrongKey else { throw error }
+            return (bytes, 0)
+        }
         guard !pack.isSetAside else {
             throw LifeboatError(
                 .damaged, "the pack is missing", subject: ObjectNames.pack(name).path)

@@ -17,7 +17,7 @@ public final class NodeReader: @unchecked Sendable {
     private let packs: PackCache
     private let guardian = Condition()
     private let decoder: FrameDecoder
-    private let hasher: KeyedHasher
+    private let hashers: [Identifier: KeyedHasher]
     private var frames: [FrameName: (bytes: [UInt8], used: UInt64)] = [:]
     private var byteCount = 0
     private var clock: UInt64 = 0
@@ -31,7 +31,8 @@ public final class NodeReader: @unchecked Sendable {
         self.packs = packs
         self.limit = limit
         decoder = FrameDecoder(store: repository.store, repository: repository.id)
-        hasher = try repository.requireDomain().nodeHasher()
+        _ = try repository.requireDomain()
+        hashers = repository.domains.mapValues { $0.nodeHasher() }
     }
 
     /// The node with this id, which stands at `level`.
@@ -78,7 +79,7 @@ public final class NodeReader: @unchecked Sendable {
         let length = Int(pack.directory.slots[first + location.slot].length)
         return try bytes.withBytes { raw throws(LifeboatError) -> BlockMapNode in
             let slice = UnsafeRawBufferPointer(rebasing: raw[offset..<offset + length])
-            guard hasher.digest(slice) == id else {
+            guard hashers[pack.header.domain]?.digest(slice) == id else {
                 throw LifeboatError(
                     .damaged, "a block map node is not what its id says", subject: subject)
             }

@@ -1,4 +1,5 @@
 public import LifeboatCore
+import LifeboatProtocol
 import LifeboatFormat
 import LifeboatSystem
 import LifeboatStore
@@ -17,26 +18,38 @@ public final class Index: Sendable {
     public let runs: [IndexRun]
     /// Packs that a verification found damaged or missing: what lies there counts as lost.
     public let damaged: Set<Digest>
+    /// By run, which of its packs a session may rely on.
+    private let trusted: [Digest: [Bool]]
 
     /// An index of nothing, for making one anew.
     public static func empty(_ repository: Repository) throws(LifeboatError) -> Index {
-        Index(runs: [], damaged: try damagedPacks(repository))
+        try Index(runs: [], ledger: Ledger(), damaged: try damagedPacks(repository))
     }
 
-    init(runs: [IndexRun], damaged: Set<Digest>) {
+    init(runs: [IndexRun], ledger: Ledger, damaged: Set<Digest>) throws(LifeboatError) {
         self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
         self.damaged = damaged
+        var trusted: [Digest: [Bool]] = [:]
+        for run in runs {
+            trusted[run.name] = try run.packs().map { ledger.trusts($0) && !damaged.contains($0) }
+        }
+        self.trusted = trusted
     }
 
-    /// Opens all live runs of `log`, fetching into the cache what is not there yet.
+    /// Opens all live runs of `log` whose domains are at hand, fetching into the cache what is not there yet.
     ///
     /// - Throws: `.damaged` naming the run, with the advice to rebuild the index.
     public static func open(
         _ repository: Repository, log: LogView
     ) throws(LifeboatError) -> Index {
         var runs: [IndexRun] = []
-        for name in log.liveRuns.sorted() { runs.append(try openRun(repository, name)) }
-        return Index(runs: runs, damaged: try damagedPacks(repository))
+        let domains = log.domainsOfRuns
+        for name in log.liveRuns.sorted() {
+            guard let domain = domains[name].flatMap({ repository.domains[$0] }) else { continue }
+            runs.append(try openRun(repository, name, domain))
+        }
+        return try Index(
+            runs: runs, ledger: log.ledger, damaged: try damagedPacks(repository))
     }
 
     public static func damagedPacks(
@@ -50,19 +63,19 @@ public final class Index: Sendable {
     }
 
     static func openRun(
-        _ repository: Repository, _ name: Digest
+        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
     ) throws(LifeboatError) -> IndexRun {
         let path = repository.directories.indexCache + "/" + name.hex
         if Files.exists(path) {
             // A cache that does not read is fetched again, not complained about.
             if let run = try? IndexRun(name, path: path) { return run }
         }
-        return try fetchRun(repository, name)
+        return try fetchRun(repository, name, domain)
     }
 
     /// Takes a run from the store, whatever the cache holds.
     static func fetchRun(
-        _ repository: Repository, _ name: Digest
+        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
     ) throws(LifeboatError) -> IndexRun {
         let path = repository.directories.indexCache + "/" + name.hex
         let object = ObjectNames.indexRun(name)
@@ -76,8 +89,7 @@ public final class Index: Sendable {
                 advice: "run: lifeboat index rebuild")
         }
         let plain = try IndexRunObject.open(
-            bytes, name: name, domain: try repository.requireDomain(), roster: repository.roster,
-            subject: object.path)
+            bytes, name: name, domain: domain, roster: repository.roster, subject: object.path)
         try Files.writeAtomically(path, plain)
         return try IndexRun(name, path: path)
     }
@@ -89,7 +101,8 @@ public final class Index: Sendable {
         try find(id) { !damaged.contains($0) && !avoided.contains($0) }
     }
 
-    /// Where `id` lies, in the end in a damaged pack, of which the larger part may be readable.
+    /// Where `id` lies, in the end in a pack that does not count any more or is damaged, of which
+    /// the larger part may be readable.
     func findAnywhere(
         _ id: Digest, except avoided: Set<Digest>
     ) throws(LifeboatError) -> Location? {
@@ -98,34 +111,57 @@ public final class Index: Sendable {
         return try find(id) { damaged.contains($0) && !avoided.contains($0) }
     }
 
+    /// The place of `id` in a pack that `accepts` lets pass; one that counts before others.
     private func find(
         _ id: Digest, in accepts: (Digest) -> Bool
     ) throws(LifeboatError) -> Location? {
         var result: Location?
+        var second: Location?
         for run in runs where run.covers(id) {
             try run.find(id) { entry throws(LifeboatError) in
                 let pack = try run.pack(entry.pack)
                 guard accepts(pack) else { return true }
-                result = Location(pack: pack, frame: Int(entry.frame), slot: Int(entry.slot))
+                let place = Location(
+                    pack: pack, frame: Int(entry.frame), slot: Int(entry.slot))
+                guard trusted[run.name]?[Int(entry.pack)] == true else {
+                    second = second ?? place
+                    return true
+                }
+                result = place
                 return false
             }
             if result != nil { return result }
         }
-        return nil
+        return second
     }
 
-    /// Whether `id` is stored in a pack that is not known to be damaged.
+    /// Whether `id` is stored in a pack that a session may rely on.
     public func contains(_ id: Digest) throws(LifeboatError) -> Bool {
-        guard damaged.isEmpty else { return try find(id) != nil }
         var isFound = false
         for run in runs where run.covers(id) {
-            try run.find(id) { _ throws(LifeboatError) in
-                isFound = true
-                return false
+            guard let trusted = trusted[run.name] else { continue }
+            try run.find(id) { entry throws(LifeboatError) in
+                isFound = trusted.indices.contains(Int(entry.pack)) && trusted[Int(entry.pack)]
+                return !isFound
             }
             if isFound { return true }
         }
         return false
+    }
+
+    /// Calls `body` for every place that `id` has in any run.
+    func places(
+        _ id: Digest, _ body: (Location) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        for run in runs where run.covers(id) {
+            try run.find(id) { entry throws(LifeboatError) in
+                try body(
+                    Location(
+                        pack: try run.pack(entry.pack), frame: Int(entry.frame),
+                        slot: Int(entry.slot)))
+                return true
+            }
+        }
     }
 
     /// Ids that were stored only in packs now damaged: a backup that meets them stores them anew.
@@ -143,5 +179,16 @@ public final class Index: Sendable {
             }
         }
         return lost
+    }
+}
+
+extension LogView {
+    /// The domain of the entry that names each run.
+    fileprivate var domainsOfRuns: [Digest: Identifier] {
+        var domains: [Digest: Identifier] = [:]
+        for verified in entries {
+            for run in verified.entry.runs { domains[run] = verified.entry.domain }
+        }
+        return domains
     }
 }

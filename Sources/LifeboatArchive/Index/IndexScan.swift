@@ -25,7 +25,7 @@ public struct IndexScan: Sendable {
         let runs = try session.finish()
         session.leaveFilesOpen()
         return IndexScan(
-            index: Index(runs: runs, damaged: damaged), packs: scanned.packs,
+            index: try Index(runs: runs, ledger: log.ledger, damaged: damaged), packs: scanned.packs,
             entries: scanned.entries, problems: scanned.problems)
     }
 
@@ -33,7 +33,7 @@ public struct IndexScan: Sendable {
         _ repository: Repository, log: LogView, into session: SessionIndex,
         damaged: Set<Digest>, events: any EventSink, cancellation: Cancellation
     ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, problems: [LifeboatError]) {
-        let domain = try repository.requireDomain()
+        _ = try repository.requireDomain()
         var names = log.packs
         try repository.store.list(ObjectNames.packsPrefix) { name, _ throws(LifeboatError) in
             if let digest = ObjectNames.digest(name) { names.insert(digest) }
@@ -46,13 +46,16 @@ public struct IndexScan: Sendable {
             try cancellation.check()
             do throws(LifeboatError) {
                 let pack = try OpenPack(
-                    name, store: repository.store, domain: domain, recovery: nil)
+                    name, store: repository.store, domains: repository.domains, recovery: nil,
+                    foreignDomains: repository.foreignDomains)
                 try session.add(name, pack.directory)
                 packs += 1
                 entries += UInt64(pack.directory.slots.count)
                 events.tell(
                     .progress(stage: "reading pack directories", done: packs, total: nil))
             } catch {
+                // A pack of another domain is for the hosts of that domain to index.
+                if error.code == .wrongKey { continue }
                 guard error.code == .damaged else { throw error }
                 problems.append(error)
             }

@@ -43,6 +43,25 @@ public final class DomainKeys: Sendable {
         Array(PackLayout.frameKeyLabel.utf8) + repository.bytes + domain.bytes
     }
 
+    /// The domain's secret out of a configuration.
+    static func open(
+        _ domain: Configuration.Domain, repository: Identifier, with recovery: RecoveryKey
+    ) throws(LifeboatError) -> DomainKeys {
+        let secret = try RecoverySealing.open(
+            encapsulation: domain.encapsulation, sealed: domain.sealedSecret, seed: recovery.seed,
+            info: secretInfo(repository: repository, domain: domain.id))
+        return DomainKeys(repository: repository, domain: domain.id, secret: secret)
+    }
+
+    /// The domain's secret for a configuration, sealed to a recovery public key.
+    func sealed(to recoveryKey: [UInt8]) throws(LifeboatError) -> Configuration.Domain {
+        let sealed = try RecoverySealing.seal(
+            secret, to: recoveryKey,
+            info: Self.secretInfo(repository: repository, domain: domain))
+        return Configuration.Domain(
+            id: domain, encapsulation: sealed.encapsulation, sealedSecret: sealed.sealed)
+    }
+
     /// HPKE info that ties a wrapped domain secret to its repository and domain.
     static func secretInfo(repository: Identifier, domain: Identifier) -> [UInt8] {
         Array("lifeboat domain secret".utf8) + repository.bytes + domain.bytes

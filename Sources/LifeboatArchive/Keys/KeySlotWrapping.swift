@@ -32,9 +32,9 @@ enum KeySlotWrapping {
         let cipher = FrameCipher(key: try wrappingKey(secret, slot))
         slot.sealedKeys = cipher.seal(
             counter: 0, associatedData: slot.associatedData, plain: keys.encoded)
-        slot.sealedLabel = labelCipher(keys, slot).seal(
+        slot.sealedLabel = labelCipher(keys.domainSecret, slot).seal(
             counter: 0, associatedData: slot.associatedData + Array("label".utf8),
-            plain: Array(label.utf8))
+            plain: keys.writer.bytes + Array(label.utf8))
         return slot
     }
 
@@ -54,17 +54,25 @@ enum KeySlotWrapping {
         return try WriterKeys(decoding: plain)
     }
 
-    static func label(of slot: KeySlot, _ keys: WriterKeys) -> String {
-        let plain = try? labelCipher(keys, slot).open(
-            counter: 0, associatedData: slot.associatedData + Array("label".utf8),
-            sealed: slot.sealedLabel)
-        return plain.map { String(decoding: $0, as: UTF8.self) } ?? "?"
+    /// Whose keys a slot holds, and its label; `nil` when none of the domains opens it.
+    static func label(
+        of slot: KeySlot, _ domains: some Sequence<DomainKeys>
+    ) -> (member: Identifier, text: String)? {
+        for domain in domains {
+            let plain = try? labelCipher(domain.secret, slot).open(
+                counter: 0, associatedData: slot.associatedData + Array("label".utf8),
+                sealed: slot.sealedLabel)
+            guard let plain, plain.count >= 16, let member = Identifier(Array(plain[0..<16]))
+            else { continue }
+            return (member, String(decoding: plain[16...], as: UTF8.self))
+        }
+        return nil
     }
 
-    private static func labelCipher(_ keys: WriterKeys, _ slot: KeySlot) -> FrameCipher {
+    private static func labelCipher(_ domainSecret: SecretBytes, _ slot: KeySlot) -> FrameCipher {
         FrameCipher(
             key: KeyDerivation.hkdf(
-                secret: keys.domainSecret, salt: slot.salt, info: "lifeboat key label"))
+                secret: domainSecret, salt: slot.salt, info: "lifeboat key label"))
     }
 
     private static func wrappingKey(

@@ -67,10 +67,14 @@ extension Repository {
         let envelope = try Envelope(
             .checkRecord, decoding: bytes, isSigned: true, subject: subject)
         let record = try CheckRecord(payload: envelope.payload, subject: subject)
-        let key =
-            record.signer == id ? configuration.rootKey : roster.member(record.signer)?.publicKey
-        guard record.repository == id, let key,
-            Signature.isValid(envelope.signature, of: envelope.signedBytes, by: key)
+        let keys =
+            record.signer == id
+            ? configurations.links.map(\.configuration.rootKey)
+            : roster.member(record.signer).map { [$0.publicKey] } ?? []
+        guard record.repository == id,
+            keys.contains(where: {
+                Signature.isValid(envelope.signature, of: envelope.signedBytes, by: $0)
+            })
         else {
             throw LifeboatError(
                 .damaged, "the record of a verification is not signed by one of this repository",

@@ -20,9 +20,12 @@ public final class OpenPack: Sendable {
 
     /// Reads a pack's header, trailer and directory.
     ///
-    /// - Throws: `.damaged` naming the pack, also when it is not there at all.
+    /// `foreignDomains`: domains that exist and whose secrets are not at hand.
+    /// - Throws: `.damaged` naming the pack, also when it is not there at all; `.wrongKey` when it
+    ///   is of a foreign domain.
     public init(
-        _ name: Digest, store: any ObjectStore, domain: DomainKeys, recovery: RecoveryKey?
+        _ name: Digest, store: any ObjectStore, domains: [Identifier: DomainKeys],
+        recovery: RecoveryKey?, foreignDomains: Set<Identifier> = []
     ) throws(LifeboatError) {
         var object = ObjectNames.pack(name)
         let subject = object.path
@@ -61,8 +64,13 @@ public final class OpenPack: Sendable {
         }
         header = try PackHeader(
             decoding: try read(0, PackLayout.headerByteCount), subject: subject)
-        guard header.repository == domain.repository, header.domain == domain.domain else {
-            throw fault("belongs to another repository or domain")
+        guard let domain = domains[header.domain], header.repository == domain.repository else {
+            guard foreignDomains.contains(header.domain) else {
+                throw fault("belongs to another repository or domain")
+            }
+            throw LifeboatError(
+                .wrongKey, "the pack belongs to a domain whose secret is not at hand",
+                subject: subject)
         }
         let keyBytes = header.keyByteCount
         guard header.framesOffset + PackLayout.trailerByteCount <= Int(size) else {
@@ -106,15 +114,12 @@ public final class OpenPack: Sendable {
                 let encapsulation = Array(entry[0..<RecoverySealing.encapsulationByteCount])
                 keyIDs.append(SHA256Hash.digest(encapsulation))
                 if let recovery {
-                    do throws(LifeboatError) {
-                        keys?.append(
-                            try RecoverySealing.open(
-                                encapsulation: encapsulation,
-                                sealed: Array(entry[RecoverySealing.encapsulationByteCount...]),
-                                seed: recovery.seed, info: domain.frameKeyInfo))
-                    } catch {
-                        throw fault("has a frame key that the recovery key does not open")
-                    }
+                    let sealed = Array(entry[RecoverySealing.encapsulationByteCount...])
+                    guard
+                        let key = Self.frameKey(
+                            encapsulation, sealed, recovery, info: domain.frameKeyInfo)
+                    else { throw fault("has a frame key that the recovery key does not open") }
+                    keys?.append(key)
                 } else {
                     keys = nil
                 }
@@ -122,6 +127,18 @@ public final class OpenPack: Sendable {
         }
         self.keyIDs = keyIDs
         self.keys = keys
+    }
+
+    /// Opens a frame key with the recovery key, or with one that it replaced.
+    private static func frameKey(
+        _ encapsulation: [UInt8], _ sealed: [UInt8], _ recovery: RecoveryKey, info: [UInt8]
+    ) -> SecretBytes? {
+        for seed in recovery.seeds {
+            let key = try? RecoverySealing.open(
+                encapsulation: encapsulation, sealed: sealed, seed: seed, info: info)
+            if let key { return key }
+        }
+        return nil
     }
 
     /// Whether a verification found it damaged, and moved it out of the way.

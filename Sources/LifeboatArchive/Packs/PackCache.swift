@@ -7,7 +7,6 @@ import LifeboatSystem
 /// Safe from many threads.
 public final class PackCache: @unchecked Sendable {
     private let repository: Repository
-    private let domain: DomainKeys
     private let recovery: RecoveryKey?
     private let limit: Int
     private let guardian = Condition()
@@ -18,7 +17,7 @@ public final class PackCache: @unchecked Sendable {
     /// `limit`: bytes of memory.
     public init(_ repository: Repository, limit: Int = 24 << 20) throws(LifeboatError) {
         self.repository = repository
-        domain = try repository.requireDomain()
+        _ = try repository.requireDomain()
         recovery = repository.recovery
         self.limit = limit
     }
@@ -27,7 +26,8 @@ public final class PackCache: @unchecked Sendable {
     public func pack(_ name: Digest) throws(LifeboatError) -> OpenPack {
         if let pack = lookUp(name) { return pack }
         let pack = try OpenPack(
-            name, store: repository.store, domain: domain, recovery: recovery)
+            name, store: repository.store, domains: repository.domains, recovery: recovery,
+            foreignDomains: repository.foreignDomains)
         keep(pack)
         return pack
     }

@@ -11,14 +11,14 @@ public final class PackScrub {
     private let piece = Buffer(capacity: 1 << 20)
     private let plain = Buffer(capacity: PackLayout.frameByteLimit)
     private let decoder: FrameDecoder
-    private let chunkHasher: KeyedHasher?
-    private let nodeHasher: KeyedHasher?
+    private let chunkHashers: [Identifier: KeyedHasher]
+    private let nodeHashers: [Identifier: KeyedHasher]
 
     public init(_ repository: Repository) {
         self.repository = repository
         decoder = FrameDecoder(store: repository.store, repository: repository.id)
-        chunkHasher = repository.domain?.chunkHasher()
-        nodeHasher = repository.domain?.nodeHasher()
+        chunkHashers = repository.domains.mapValues { $0.chunkHasher() }
+        nodeHashers = repository.domains.mapValues { $0.nodeHasher() }
     }
 
     private func fault(_ name: Digest, _ what: String) -> LifeboatError {
@@ -57,8 +57,8 @@ public final class PackScrub {
     /// Returns how many slots were checked; none of a data pack without the recovery key.
     public func checkFrames(_ pack: OpenPack) throws(LifeboatError) -> UInt64 {
         guard pack.keys != nil else { return 0 }
-        let hasher = pack.header.content == .data ? chunkHasher : nodeHasher
-        guard let hasher else { return 0 }
+        let hashers = pack.header.content == .data ? chunkHashers : nodeHashers
+        guard let hasher = hashers[pack.header.domain] else { return 0 }
         for (number, frame) in pack.directory.frames.enumerated() {
             let count = Int(frame.plainLength)
             try decoder.decode(number, of: pack, plainCount: count, into: plain.storage)

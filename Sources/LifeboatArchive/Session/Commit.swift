@@ -1,6 +1,7 @@
 import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 import LifeboatSystem
 
@@ -11,36 +12,61 @@ extension WriteSession {
     /// - Throws: `.refused` when somebody else wrote with this writer's identity meanwhile and
     ///   goes on doing so; whatever was stored stays and is taken over by the next session.
     public func commit(_ body: PointBody) throws(LifeboatError) -> Point {
-        let appended = try commitEntry(body, replacing: [])
-        return Point(id: appended.id, entry: appended.entry, body: body)
+        let sealed = PointSealing.seal(body, domain: domain, member: writer.writer)
+        let digest = SHA256Hash.digest(sealed)
+        let verified = try commitEntry(replacing: []) { () throws(LifeboatError) in
+            try repository.store.put(ObjectNames.pointBody(digest), bytes: sealed)
+            metadataBytes += UInt64(sealed.count)
+            return digest
+        }
+        let entry = verified.entry
+        let record = Ledger.Point(
+            id: verified.id, incarnation: entry.incarnation, sequence: entry.sequence,
+            member: entry.member, domain: entry.domain, body: digest, time: entry.time)
+        return Point(id: verified.id, record: record, body: body, tags: body.tags)
     }
 
-    /// Replaces all `runs` by what this session indexed.
+    /// Replaces all `runs` that may be replaced by what this session indexed.
     ///
     /// For rebuilding an index.
     public func commitIndex(replacing runs: Set<Digest>) throws(LifeboatError) -> Int {
-        try commitEntry(nil, replacing: runs).entry.runs.count
+        try commitEntry(replacing: runs) { () throws(LifeboatError) in .zero }.entry.runs.count
     }
 
+    /// `storeBody`: stores the point's body, after everything else is durable.
     private func commitEntry(
-        _ body: PointBody?, replacing old: Set<Digest>
+        replacing old: Set<Digest>, storeBody: () throws(LifeboatError) -> Digest
     ) throws(LifeboatError) -> VerifiedEntry {
+        guard let open = opening.session else {
+            throw LifeboatError(.internalFault, "a dry run commits")
+        }
         try flush()
         let (added, replaced) = try storeRuns()
-        let appended = try LogAppender(repository: repository, domain: domain, writer: writer)
-            .append(
-                body, packs: stored.packs, runs: added,
-                replacedRuns: (Set(replaced).union(old)).subtracting(added).sorted())
-        metadataBytes += UInt64(appended.byteCount)
-        // The entry stands; what is left over of journals does no harm.
-        try? journal.remove()
-        for old in adopted { try? old.remove() }
-        return appended.entry
+        let body = try storeBody()
+        let packs = stored.packs
+        let before = open.byteCount
+        let verified = try open.commit { entry in
+            entry.body = body
+            entry.packs = packs
+            entry.runs = added
+            entry.replacedRuns = (Set(replaced).union(old)).subtracting(added).sorted()
+        }
+        metadataBytes += UInt64(open.byteCount - before)
+        // The entry stands; what is left over of the journal does no harm.
+        try? open.journal.remove()
+        return verified
     }
 
     /// Drops a session whose packs nobody needs: a dry run, or one that stored nothing.
     public func discard() {
-        if stored.packs.isEmpty { try? journal.remove() }
+        if stored.packs.isEmpty { opening.session?.close() }
+    }
+
+    /// Whether this session may replace a run: a writer may replace its own only.
+    private func mayReplace(_ run: Digest) -> Bool {
+        guard let owner = opening.ledger.runs[run] else { return false }
+        return owner.member == writer.writer
+            || repository.roster.member(writer.writer)?.role == .keeper
     }
 
     /// Stores this session's entries, merged with older runs where too many lie over each other.
@@ -52,7 +78,7 @@ extension WriteSession {
             fresh.append(run)
             added.append(run.name)
         }
-        var all = index.runs + fresh
+        var all = index.runs.filter { mayReplace($0.name) } + fresh
         var replaced: [Digest] = []
         while true {
             var due = IndexMerge.due(all)
@@ -61,7 +87,7 @@ extension WriteSession {
             // long as that can be had.
             for position in due.indices
             where index.runs.contains(where: { $0.name == due[position].name }) {
-                if let run = try? Index.fetchRun(repository, due[position].name) {
+                if let run = try? Index.fetchRun(repository, due[position].name, domain) {
                     due[position] = run
                 }
             }

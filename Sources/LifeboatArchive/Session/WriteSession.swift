@@ -20,8 +20,8 @@ public final class WriteSession: @unchecked Sendable {
 
     let guardian = Condition()
     let stored: SessionIndex
-    let journal: SessionJournal
-    var adopted: [SessionJournal] = []
+    /// `nil` for a dry run.
+    let opening: SessionOpening
     private let buffers: BufferPool
     private let closedPacks = BoundedQueue<PackBuilder>(capacity: 8)
     private var storing: Threads.Handle?
@@ -39,38 +39,42 @@ public final class WriteSession: @unchecked Sendable {
 
     private let nodes: NodeFrames
 
+    /// - `opening`: what the session may rely on; ends with the session.
     /// - `packBuffers`: how many packs may be in memory at once, 38 MiB each at most.
     public init(
-        _ repository: Repository, index: Index, packBuffers: Int, isDryRun: Bool
+        _ repository: Repository, _ opening: SessionOpening, index: Index, packBuffers: Int
     ) throws(LifeboatError) {
         self.repository = repository
+        self.opening = opening
         self.index = index
-        self.isDryRun = isDryRun
+        isDryRun = opening.isDryRun
         domain = try repository.requireDomain()
-        writer = try repository.requireWriter()
+        writer = try repository.requireMember()
         lost = try index.lostIDs()
         stored = SessionIndex(repository.directories)
-        journal = try SessionJournal(repository.directories)
         buffers = BufferPool(count: max(3, packBuffers), capacity: PackBuilder.bufferByteCount)
         nodes = NodeFrames(hasher: domain.nodeHasher())
         try adoptAbandoned()
         storing = Threads.start(name: "store") { [self] in storeClosedPacks() }
     }
 
+    /// Takes over what a session that died has stored; its packs are noted as this session's
+    /// before its journal goes.
     private func adoptAbandoned() throws(LifeboatError) {
+        guard let open = opening.session else { return }
         var seen: Set<Digest> = []
-        for (journal, packs) in try SessionJournal.abandoned(repository.directories) {
+        for (old, packs) in open.abandoned {
             for name in packs where seen.insert(name).inserted {
                 // What is missing or damaged is simply not taken over.
-                guard
+                guard !index.damaged.contains(name),
                     let pack = try? OpenPack(
-                        name, store: repository.store, domain: domain, recovery: nil),
-                    !index.damaged.contains(name)
+                        name, store: repository.store, domains: repository.domains, recovery: nil)
                 else { continue }
                 try stored.add(name, pack.directory)
+                try open.journal.add(name)
                 adoptedPacks += 1
             }
-            adopted.append(journal)
+            try old.remove()
         }
     }
 
@@ -202,7 +206,7 @@ public final class WriteSession: @unchecked Sendable {
     private func storePack(_ builder: PackBuilder) throws(LifeboatError) {
         let (name, bytes) = builder.finish()
         try repository.store.put(ObjectNames.pack(name), [bytes])
-        try journal.add(name)
+        try opening.session?.journal.add(name)
         guardian.lock()
         defer { guardian.unlock() }
         try stored.add(name, builder.directory)
@@ -238,8 +242,7 @@ public final class WriteSession: @unchecked Sendable {
         closedPacks.close()
         storing?.join()
         storing = nil
-        journal.release()
-        for old in adopted { old.release() }
+        opening.end()
     }
 }
 

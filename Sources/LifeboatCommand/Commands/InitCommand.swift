@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Lifeboat
 import LifeboatCore
 
@@ -46,6 +45,13 @@ struct InitCommand: Subcommand {
         help: ArgumentHelp("A label for the password or key file.", valueName: "text"))
     var keyLabel = "first"
 
+    @Option(
+        name: .customLong("minimum-age"),
+        help: ArgumentHelp(
+            "No point younger than this can ever be forgotten, such as 24h or 7d.",
+            valueName: "duration"))
+    var minimumAge = DurationArgument(milliseconds: 86_400_000)
+
     @OptionGroup var password: PasswordOptions
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
@@ -76,8 +82,10 @@ struct InitCommand: Subcommand {
         }
         let operations = try run.operations(repository, secret: try secret(run))
         let result = try operations.initialise(
-            chunkSize: Int(chunkSize.bytes), recoveryKeyFile: recoveryKeyFile, keyLabel: keyLabel)
-        return Report(result, page: writePage(page, result, run.console))
+            chunkSize: Int(chunkSize.bytes), recoveryKeyFile: recoveryKeyFile, keyLabel: keyLabel,
+            memberLabel: HostName.current, minimumAge: minimumAge.milliseconds)
+        return Report(
+            result, page: RecoveryPage(result, time: RecoveryPage.now).write(page, run.console))
     }
 
     private func secret(_ run: Invocation) throws(LifeboatError) -> RepositoryAccess.Secret {
@@ -85,19 +93,5 @@ struct InitCommand: Subcommand {
         let variable = run.environment["LIFEBOAT_PASSWORD_FILE"].map(SecretSource.passwordFile)
         let source = SecretSource(password) ?? variable ?? .terminal
         return .password(try source.newPassword(run))
-    }
-
-    /// The page's path; `nil` when it could not be written, which does not undo the repository.
-    private func writePage(
-        _ path: String, _ result: InitialisationResult, _ console: Console
-    ) -> String? {
-        let now = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-        do throws(LifeboatError) {
-            try LocalFile.writeNew(path, try RecoveryPage(result, time: now).html())
-            return path
-        } catch {
-            console.warn("the page to print could not be made: \(error)")
-            return nil
-        }
     }
 }

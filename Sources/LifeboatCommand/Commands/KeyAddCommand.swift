@@ -15,26 +15,7 @@ struct KeyAddCommand: Subcommand {
               lifeboat key add --label backup-job --new-key-file /etc/lifeboat/key
             """)
 
-    @Option(
-        name: .customLong("new-password-file"),
-        help: ArgumentHelp(
-            "The new password is the first line of this file.", valueName: "file"),
-        completion: .file())
-    var newPasswordFile: String?
-
-    @Option(
-        name: .customLong("new-password-command"),
-        help: ArgumentHelp(
-            "The new password is the first line that this shell command prints.",
-            valueName: "command"))
-    var newPasswordCommand: String?
-
-    @Option(
-        name: .customLong("new-key-file"),
-        help: ArgumentHelp(
-            "Write a new key file, of mode 0600 and never over an existing file.",
-            valueName: "file"), completion: .file())
-    var newKeyFile: String?
+    @OptionGroup var newSecret: NewSecretOptions
 
     @Option(help: ArgumentHelp("What key list shows for it.", valueName: "text"))
     var label = ""
@@ -43,25 +24,15 @@ struct KeyAddCommand: Subcommand {
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
 
-    func validate() throws {
-        if [newPasswordFile, newPasswordCommand, newKeyFile].count(where: { $0 != nil }) > 1 {
-            throw ValidationError(
-                "give one of --new-password-file, --new-password-command and --new-key-file")
-        }
-    }
-
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let operations = try run.operations(repository, secret)
-        if let newKeyFile {
-            return Report(key: try operations.addKeyFile(newKeyFile, label: label), "added")
+        switch try newSecret.secret(run) {
+        case .keyFile(let path):
+            return Report(key: try operations.addKeyFile(path, label: label), "added")
+        case .password(let password):
+            return Report(key: try operations.addPassword(password, label: label), "added")
+        case .none, .recoveryKey:
+            throw LifeboatError(.internalFault, "a new secret is neither password nor key file")
         }
-        let password = try source.newPassword(run)
-        return Report(key: try operations.addPassword(password, label: label), "added")
-    }
-
-    private var source: SecretSource {
-        if let newPasswordFile { return .passwordFile(newPasswordFile) }
-        if let newPasswordCommand { return .passwordCommand(newPasswordCommand) }
-        return .terminal
     }
 }

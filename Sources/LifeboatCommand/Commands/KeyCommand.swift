@@ -2,17 +2,18 @@ import ArgumentParser
 import Lifeboat
 import LifeboatCore
 
-/// `key`: passwords and key files that open the repository.
+/// `key`: who may use the repository, and what opens it.
 struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
-        abstract: "Add, list and remove passwords and key files.",
+        abstract: "Manage members, passwords, key files and the recovery key.",
         discussion: """
             A password or key file lets a host store, list and check. None of them can read data \
-            back; that takes the recovery key.
+            back; that takes the recovery key, which also says who is a member.
             """,
         subcommands: [
-            KeyAddCommand.self, KeyListCommand.self, KeyRemoveCommand.self, KeySplitCommand.self,
+            KeyAddCommand.self, KeyListCommand.self, KeyRemoveCommand.self, KeyEnrolCommand.self,
+            KeyRevokeCommand.self, KeyRotateCommand.self, KeySplitCommand.self,
             KeyJoinCommand.self,
         ])
 }
@@ -20,7 +21,7 @@ struct KeyCommand: ParsableCommand {
 /// `key list`.
 struct KeyListCommand: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List passwords and key files.",
+        commandName: "list", abstract: "List members, passwords and key files.",
         discussion: """
             Example:
 
@@ -28,11 +29,13 @@ struct KeyListCommand: Subcommand {
             """)
 
     @OptionGroup var secret: SecretOptions
+    @OptionGroup var recoveryKey: RecoveryKeyOptions
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
-        Report(keys: try run.operations(repository, secret).keys())
+        Report(
+            try run.operations(repository, secret, recoveryKeyFile: recoveryKey.file).keys())
     }
 }
 

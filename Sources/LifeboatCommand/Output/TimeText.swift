@@ -1,3 +1,5 @@
+import LifeboatCore
+
 /// Times and durations as people and programs read them; always UTC.
 enum TimeText {
     /// RFC 3339 with milliseconds: `2026-01-02T03:04:05.678Z`.
@@ -36,21 +38,9 @@ enum TimeText {
         var date: String
         var clock: String
 
-        /// Howard Hinnant's `civil_from_days`, for days from 1970 on.
         init(_ milliseconds: UInt64) {
-            let seconds = milliseconds / 1000
-            let days = seconds / 86400 + 719_468
-            let era = days / 146_097
-            let dayOfEra = days % 146_097
-            let yearOfEra =
-                (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-            let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-            let shifted = (5 * dayOfYear + 2) / 153
-            let day = dayOfYear - (153 * shifted + 2) / 5 + 1
-            let month = shifted < 10 ? shifted + 3 : shifted - 9
-            let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-            date = "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))"
-            let second = seconds % 86400
+            date = DateText.day(milliseconds)
+            let second = milliseconds / 1000 % 86400
             clock = "\(pad(second / 3600, 2)):\(pad(second / 60 % 60, 2)):\(pad(second % 60, 2))"
         }
     }

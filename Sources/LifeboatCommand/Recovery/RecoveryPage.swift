@@ -1,3 +1,4 @@
+import Foundation
 import Lifeboat
 import LifeboatCore
 
@@ -17,6 +18,29 @@ struct RecoveryPage {
     var purpose: String
     /// What to do with it, as HTML.
     var steps: [String]
+
+    init(_ result: RotationResult, time: UInt64) {
+        repository = result.repository.hex
+        location = result.location
+        fingerprint = result.fingerprint
+        lines = result.recoveryKeyLines
+        code = result.recoveryKeyCode
+        self.time = time
+    }
+
+    /// Milliseconds since 1970.
+    static var now: UInt64 { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) }
+
+    /// Writes the page to a new file; `nil` when it could not be, which undoes nothing.
+    func write(_ path: String, _ console: Console) -> String? {
+        do throws(LifeboatError) {
+            try LocalFile.writeNew(path, try html())
+            return path
+        } catch {
+            console.warn("the page to print could not be made: \(error)")
+            return nil
+        }
+    }
 
     /// The first line of a recovery key file.
     static let title = "lifeboat recovery key 0"

@@ -31,7 +31,8 @@ extension Report {
     }
 }
 
-private func steps(_ key: String, page: String?) -> [String] {
+/// What to do with a new recovery key.
+func steps(_ key: String, page: String?) -> [String] {
     guard let page else {
         return [
             "  1. Copy \(key) to a safe place that is not this machine, and print it.",

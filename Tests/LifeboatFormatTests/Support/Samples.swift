@@ -26,17 +26,26 @@ enum Samples {
             .init(
                 id: identifier(4), encapsulation: [UInt8](repeating: 5, count: 1120),
                 sealedSecret: [UInt8](repeating: 6, count: 48))
-        ])
+        ], number: 2, previous: digest(7),
+        earlierKeys: [
+            .init(
+                publicKey: [UInt8](repeating: 8, count: 1216),
+                encapsulation: [UInt8](repeating: 9, count: 1120),
+                sealedSeed: [UInt8](repeating: 10, count: 48))
+        ], rosterNumber: 11, rosterDigest: digest(12), minimumAge: 13)
 
     static let roster = Roster(
         repository: identifier(1), number: 7, previous: digest(8),
         members: [
             .init(
                 id: identifier(2), role: .writer, publicKey: [UInt8](repeating: 3, count: 32),
-                domain: identifier(4)),
+                domain: identifier(4), sealedLabel: [7, 8], joined: 9),
             .init(
                 id: identifier(5), role: .keeper, publicKey: [UInt8](repeating: 6, count: 32),
-                domain: identifier(4)),
+                domain: identifier(4), revoked: [head], joined: 10, isSuspended: true),
+            .init(
+                id: identifier(6), role: .writer, publicKey: [UInt8](repeating: 7, count: 32),
+                domain: identifier(4), revoked: []),
         ])
 
     static let passwordSlot = KeySlot(
