@@ -9,7 +9,8 @@ extension Operations {
         let log = try repository.readLog()
         warn(log.problems)
         let session = try WriteSession(
-            repository, index: try Index.empty(repository), packBuffers: 3, isDryRun: false)
+            repository, try SessionOpening(repository), index: try Index.empty(repository),
+            packBuffers: 3)
         defer { session.end() }
         let rebuilt = try session.rebuildIndex(
             log: log, events: events, cancellation: cancellation)

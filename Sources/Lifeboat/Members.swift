@@ -1,3 +1,4 @@
+import LifeboatProtocol
 import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
@@ -72,12 +73,8 @@ extension Operations {
         repository = try repository.suspend(id)
         let log = try repository.readLog()
         warn(log.problems)
-        let heads = log.logs.keys.sorted().compactMap { incarnation in
-            log.logs[incarnation]?.last { $0.entry.writer == id }.map {
-                LogHead(
-                    incarnation: incarnation, sequence: $0.entry.sequence, digest: $0.id)
-            }
-        }
+        let heads = log.ledger.logs.values.filter { $0.member == id && $0.head.sequence > 0 }
+            .map(\.head).sorted { $0.incarnation < $1.incarnation }
         repository = try repository.revoke(id, heads: heads)
         guard let revoked = repository.roster.member(id) else {
             throw LifeboatError(.internalFault, "a revoked member is gone", subject: id.hex)

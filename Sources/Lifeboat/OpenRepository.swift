@@ -1,6 +1,7 @@
 import LifeboatArchive
 import LifeboatCodec
 import LifeboatCore
+import LifeboatProtocol
 import LifeboatStore
 
 extension Operations {
@@ -33,10 +34,10 @@ extension Operations {
 
     /// The index; made anew from the packs where the stored one cannot be read.
     func openIndex(
-        _ repository: Repository, log: LogView
+        _ repository: Repository, log: LogView, ledger: Ledger? = nil
     ) throws(LifeboatError) -> Index {
         do throws(LifeboatError) {
-            return try Index.open(repository, log: log)
+            return try Index.open(repository, ledger: ledger ?? log.ledger)
         } catch {
             guard error.code == .damaged else { throw error }
             events.tell(.warning("\(error.description); reading the packs instead"))

@@ -173,7 +173,8 @@ extension Checkpoint {
         for value in try fields.array(7) { packs.append(try Group(value, subject)) }
         for value in try fields.array(8) { runs.append(try Group(value, subject)) }
         for value in try fields.array(9) {
-            guard case .array(let parts) = value, parts.count == 2, case .bytes(let bytes) = parts[1]
+            guard case .array(let parts) = value, parts.count == 2,
+                case .bytes(let bytes) = parts[1]
             else {
                 throw LifeboatError(
                     .damaged, "\(subject) has a malformed condemnation", subject: subject)

@@ -307,8 +307,9 @@ public struct CollectionProtocol: Sendable {
         waitsFor = []
         released = []
         doomed = []
-        for (sequence, references) in ledger.condemnations(by: keeper).sorted(by: { $0.key < $1.key })
-        {
+        for (sequence, references) in ledger.condemnations(by: keeper).sorted(by: {
+            $0.key < $1.key
+        }) {
             let ignorant = ledger.sessions(ignorantOf: .init(keeper, sequence))
             guard ignorant.isEmpty || !rules.contains(.waitForSessions) else {
                 for session in ignorant where !waitsFor.contains(where: { $0.id == session.id }) {

@@ -17,7 +17,8 @@ extension Ledger {
                 state.sessions[session.id] = Session(
                     sequence: session.sequence, time: session.time,
                     knows: Dictionary(
-                        session.knows.map { ($0.incarnation, $0.sequence) }) { max($0, $1) })
+                        session.knows.map { ($0.incarnation, $0.sequence) }
+                    ) { max($0, $1) })
             }
             state.fencedBy = Set(log.fencedBy)
             state.isEnded = log.isEnded
@@ -95,8 +96,10 @@ extension Ledger {
                 condemnations[.init(keeper, sequence), default: []].append(reference)
             }
         }
-        result.condemnations = condemnations.map { .init(by: $0.key, references: $0.value.sorted()) }
-            .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
+        result.condemnations = condemnations.map {
+            .init(by: $0.key, references: $0.value.sorted())
+        }
+        .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
         result.doomed = doomed.subtracting(deleted).sorted()
         result.sparse = sparse.sorted { $0.key < $1.key }.map { keeper, digests in
             .init(member: keeper, domain: keeper, digests: digests)

@@ -201,7 +201,9 @@ public struct LogWriting: Sendable {
                 writers.append((other.head.sequence - (knows[incarnation] ?? 0), other.head))
             }
         }
-        writers.sort { $0.gap != $1.gap ? $0.gap > $1.gap : $0.head.incarnation < $1.head.incarnation }
+        writers.sort {
+            $0.gap != $1.gap ? $0.gap > $1.gap : $0.head.incarnation < $1.head.incarnation
+        }
         let isKeeper = roster.member(member)?.role == .keeper
         let chosen = isKeeper ? writers[...] : writers.prefix(Self.headLimit)
         return (keepers + chosen.map(\.head)).sorted { $0.incarnation < $1.incarnation }

@@ -18,13 +18,18 @@ extension Operations {
         let repository = try openRepository()
         _ = try repository.requireWriter()
         let log = try repository.readLog()
-        let catalog = try PointCatalog(repository, log: log)
+        try refuseDoubtfulKeepers(log)
+        let opening =
+            options.isDryRun
+            ? SessionOpening(readingOnly: log) : try SessionOpening(repository)
+        // A session that fails before it stores anything is closed when this host comes again.
+        defer { opening.end() }
+        let catalog = try PointCatalog(repository, ledger: opening.ledger)
         warn(log.problems + catalog.problems)
-        let index = try openIndex(repository, log: log)
+        let index = try openIndex(repository, log: log, ledger: opening.ledger)
         if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
         repository.directories.cleanLeftovers()
-        let session = try WriteSession(
-            repository, index: index, packBuffers: 3, isDryRun: options.isDryRun)
+        let session = try WriteSession(repository, opening, index: index, packBuffers: 3)
         defer { session.end() }
         if session.adoptedPacks > 0 {
             events.tell(
@@ -76,6 +81,16 @@ extension Operations {
                 - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
             durationSeconds: Clock.monotonicSeconds() - start,
             warnings: (log.problems + catalog.problems).map(\.description))
+    }
+
+    /// Without every word of the keepers nobody knows what may be relied on.
+    private func refuseDoubtfulKeepers(_ log: LogView) throws(LifeboatError) {
+        for problem in log.keeperProblems {
+            throw LifeboatError(
+                .refused, "a keeper's log is not whole: \(problem.message)",
+                subject: problem.subject,
+                advice: "take it from another copy of the repository; restores still work")
+        }
     }
 
     private func checkNames(_ options: BackupOptions) throws(LifeboatError) {

@@ -1,3 +1,4 @@
+import LifeboatProtocol
 import LifeboatArchive
 public import LifeboatCore
 import LifeboatFormat
@@ -7,7 +8,7 @@ extension Operations {
     public func points(_ filter: PointFilter) throws(LifeboatError) -> [PointSummary] {
         let (repository, catalog) = try openCatalog()
         let checks = try Checks(repository)
-        return catalog.points.filter { filter.accepts($0.body) }.map { summary($0, checks) }
+        return catalog.points.filter { filter.accepts($0) }.map { summary($0, checks) }
     }
 
     /// One point.
@@ -15,7 +16,7 @@ extension Operations {
         _ point: String, filter: PointFilter
     ) throws(LifeboatError) -> PointSummary {
         let (repository, catalog) = try openCatalog()
-        let found = try catalog.find(point) { filter.accepts($0.body) }
+        let found = try catalog.find(point) { filter.accepts($0) }
         return summary(found, try Checks(repository))
     }
 
@@ -27,8 +28,8 @@ extension Operations {
         let log = try repository.readLog()
         let catalog = try PointCatalog(repository, log: log)
         warn(log.problems + catalog.problems)
-        let left = try catalog.find(old) { filter.accepts($0.body) }
-        let right = try catalog.find(new) { filter.accepts($0.body) }
+        let left = try catalog.find(old) { filter.accepts($0) }
+        let right = try catalog.find(new) { filter.accepts($0) }
         let index = try openIndex(repository, log: log)
         let nodes = try NodeReader(
             repository, index: index, packs: try PackCache(repository))
@@ -96,11 +97,11 @@ extension Operations {
     }
 
     private func summary(_ point: Point, _ checks: Checks) -> PointSummary {
-        let check = checks.newest(covering: point.entry)
+        let check = checks.newest(covering: point.record)
         return PointSummary(
             id: point.id, machine: point.body.machine, host: point.body.host,
             time: point.body.ended, begun: point.body.begun, consistency: point.body.consistency,
-            parent: point.body.parent.isZero ? nil : point.body.parent, tags: point.body.tags,
+            parent: point.body.parent.isZero ? nil : point.body.parent, tags: point.tags,
             volumes: point.body.volumes.map { volume in
                 PointSummary.Volume(
                     name: volume.name, size: volume.size, consistency: volume.consistency,
@@ -109,8 +110,8 @@ extension Operations {
                     bytesUnchanged: volume.bytesUnchanged, root: volume.root,
                     warnings: volume.warnings)
             },
-            program: point.body.program, writer: point.entry.writer,
-            incarnation: point.entry.incarnation, sequence: point.entry.sequence,
+            program: point.body.program, writer: point.record.member,
+            incarnation: point.record.incarnation, sequence: point.record.sequence,
             verifiedTime: check?.time, verifiedDepth: check?.depth)
     }
 }

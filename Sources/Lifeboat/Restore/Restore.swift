@@ -1,3 +1,4 @@
+import LifeboatProtocol
 import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
@@ -18,8 +19,8 @@ extension Operations {
         let catalog = try PointCatalog(opened, log: log)
         warn(log.problems + catalog.problems)
         let filter = options.filter
-        let point = try catalog.find(options.point) { filter.accepts($0.body) }
-        let repository = try opened.inDomain(point.entry.domain)
+        let point = try catalog.find(options.point) { filter.accepts($0) }
+        let repository = try opened.inDomain(point.record.domain)
         let volumes = try chosen(options, point)
         let index = try openIndex(repository, log: log)
         let packs = try PackCache(repository)
@@ -125,9 +126,9 @@ extension Operations {
 
 extension PointFilter {
     /// Whether a point is among those asked for.
-    func accepts(_ body: PointBody) -> Bool {
-        if let machine, body.machine != machine { return false }
-        if let host, body.host != host { return false }
-        return tags.allSatisfy { body.tags[$0.key] == $0.value }
+    func accepts(_ point: Point) -> Bool {
+        if let machine, point.body.machine != machine { return false }
+        if let host, point.body.host != host { return false }
+        return tags.allSatisfy { point.tags[$0.key] == $0.value }
     }
 }

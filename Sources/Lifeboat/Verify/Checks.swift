@@ -2,6 +2,7 @@ import LifeboatArchive
 import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 
 /// The records of earlier verifications.
@@ -14,7 +15,7 @@ struct Checks {
     }
 
     /// The newest verification without a finding that covered an entry.
-    func newest(covering entry: LogEntry) -> (time: UInt64, depth: String)? {
+    func newest(covering entry: Ledger.Point) -> (time: UInt64, depth: String)? {
         let covering = records.filter { record in
             record.problems == 0
                 && record.heads.contains {

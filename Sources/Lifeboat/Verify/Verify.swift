@@ -1,3 +1,4 @@
+import LifeboatProtocol
 import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
@@ -59,7 +60,7 @@ final class VerificationRun {
         let log = try repository.readLog()
         let heads = log.heads
         for problem in log.problems { add(problem) }
-        result.points = log.entries.filter(\.addsPoint).count
+        result.points = log.ledger.points.count
         for problem in try repository.checkSmallObjects() { add(problem) }
         try checkRuns(log)
         let known = try Index.damagedPacks(repository)
@@ -124,14 +125,13 @@ final class VerificationRun {
     // MARK: small objects
 
     private func checkBodies(_ log: LogView) throws(LifeboatError) {
-        for verified in log.entries where verified.addsPoint {
-            let entry = verified.entry
-            let name = ObjectNames.pointBody(entry.incarnation, entry.sequence)
+        for point in log.ledger.points {
+            let name = ObjectNames.pointBody(point.body)
             do throws(LifeboatError) {
                 let bytes = try repository.store.get(name, limit: Envelope.byteLimit)
-                guard SHA256Hash.digest(bytes) == entry.body else {
+                guard SHA256Hash.digest(bytes) == point.body else {
                     throw LifeboatError(
-                        .damaged, "the body of point \(verified.id.short) is not what was signed",
+                        .damaged, "the body of point \(point.id.short) is not what was signed",
                         subject: name.path)
                 }
             } catch {
@@ -139,7 +139,7 @@ final class VerificationRun {
                 case .missing:
                     add(
                         LifeboatError(
-                            .damaged, "the body of point \(verified.id.short) is missing",
+                            .damaged, "the body of point \(point.id.short) is missing",
                             subject: name.path))
                 case .damaged: add(error)
                 default: throw error
@@ -249,7 +249,7 @@ final class VerificationRun {
         for problem in catalog.problems { add(problem) }
         let index: Index
         do throws(LifeboatError) {
-            index = try Index.open(repository, log: log)
+            index = try Index.open(repository, ledger: log.ledger)
         } catch {
             guard error.code == .damaged else { throw error }
             add(error)
@@ -324,7 +324,7 @@ final class VerificationRun {
             }
             return
         }
-        guard let index = try? Index.open(repository, log: log),
+        guard let index = try? Index.open(repository, ledger: log.ledger),
             let catalog = try? PointCatalog(repository, log: log)
         else { return }
         let lost = try index.lostIDs()

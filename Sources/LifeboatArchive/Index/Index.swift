@@ -1,5 +1,5 @@
 public import LifeboatCore
-import LifeboatProtocol
+public import LifeboatProtocol
 import LifeboatFormat
 import LifeboatSystem
 import LifeboatStore
@@ -40,16 +40,13 @@ public final class Index: Sendable {
     ///
     /// - Throws: `.damaged` naming the run, with the advice to rebuild the index.
     public static func open(
-        _ repository: Repository, log: LogView
+        _ repository: Repository, ledger: Ledger
     ) throws(LifeboatError) -> Index {
         var runs: [IndexRun] = []
-        let domains = log.domainsOfRuns
-        for name in log.liveRuns.sorted() {
-            guard let domain = domains[name].flatMap({ repository.domains[$0] }) else { continue }
-            runs.append(try openRun(repository, name, domain))
+        for name in ledger.runs.keys.sorted() {
+            if let run = try openRun(repository, name) { runs.append(run) }
         }
-        return try Index(
-            runs: runs, ledger: log.ledger, damaged: try damagedPacks(repository))
+        return try Index(runs: runs, ledger: ledger, damaged: try damagedPacks(repository))
     }
 
     public static func damagedPacks(
@@ -62,21 +59,23 @@ public final class Index: Sendable {
         return damaged
     }
 
+    /// Opens a run; `nil` when its domain's secret is not at hand.
     static func openRun(
-        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
-    ) throws(LifeboatError) -> IndexRun {
+        _ repository: Repository, _ name: Digest
+    ) throws(LifeboatError) -> IndexRun? {
         let path = repository.directories.indexCache + "/" + name.hex
         if Files.exists(path) {
             // A cache that does not read is fetched again, not complained about.
             if let run = try? IndexRun(name, path: path) { return run }
         }
-        return try fetchRun(repository, name, domain)
+        return try fetchRun(repository, name)
     }
 
-    /// Takes a run from the store, whatever the cache holds.
+    /// Takes a run from the store, whatever the cache holds; `nil` when its domain's secret is
+    /// not at hand.
     static func fetchRun(
-        _ repository: Repository, _ name: Digest, _ domain: DomainKeys
-    ) throws(LifeboatError) -> IndexRun {
+        _ repository: Repository, _ name: Digest
+    ) throws(LifeboatError) -> IndexRun? {
         let path = repository.directories.indexCache + "/" + name.hex
         let object = ObjectNames.indexRun(name)
         let bytes: [UInt8]
@@ -88,6 +87,10 @@ public final class Index: Sendable {
                 .damaged, "the index run is missing", subject: object.path,
                 advice: "run: lifeboat index rebuild")
         }
+        try IndexRunObject.check(
+            bytes, name: name, roster: repository.roster, subject: object.path)
+        guard let id = Identifier(Array(bytes[24..<40])), let domain = repository.domains[id]
+        else { return nil }
         let plain = try IndexRunObject.open(
             bytes, name: name, domain: domain, roster: repository.roster, subject: object.path)
         try Files.writeAtomically(path, plain)
@@ -179,16 +182,5 @@ public final class Index: Sendable {
             }
         }
         return lost
-    }
-}
-
-extension LogView {
-    /// The domain of the entry that names each run.
-    fileprivate var domainsOfRuns: [Digest: Identifier] {
-        var domains: [Digest: Identifier] = [:]
-        for verified in entries {
-            for run in verified.entry.runs { domains[run] = verified.entry.domain }
-        }
-        return domains
     }
 }

@@ -25,7 +25,8 @@ public struct IndexScan: Sendable {
         let runs = try session.finish()
         session.leaveFilesOpen()
         return IndexScan(
-            index: try Index(runs: runs, ledger: log.ledger, damaged: damaged), packs: scanned.packs,
+            index: try Index(runs: runs, ledger: log.ledger, damaged: damaged),
+            packs: scanned.packs,
             entries: scanned.entries, problems: scanned.problems)
     }
 

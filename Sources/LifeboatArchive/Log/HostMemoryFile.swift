@@ -51,7 +51,8 @@ enum HostMemoryFile {
             let number = UInt64(lines[1][1])
         else {
             throw LifeboatError(
-                .damaged, "the file in which this host remembers its place in the log is unreadable",
+                .damaged,
+                "the file in which this host remembers its place in the log is unreadable",
                 subject: path, advice: "remove it; the next backup begins a new log")
         }
         memory.number = number

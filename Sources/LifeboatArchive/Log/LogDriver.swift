@@ -85,6 +85,11 @@ final class LogDriver: @unchecked Sendable {
         return file
     }
 
+    /// Somebody else wrote to this log while this host was about to.
+    static let displaced = LifeboatError(
+        .refused, "another host writes to this member's log",
+        advice: "run it again: it begins a new log; do not share a state directory between hosts")
+
     /// What a refusal of the state machine means to people.
     static func error(_ refusal: LogWriting.Refusal) -> LifeboatError {
         switch refusal {

@@ -11,6 +11,8 @@ public struct LogView: Sendable {
     public let recent: [Identifier: [VerifiedEntry]]
     /// What is missing or damaged; everything else can be relied on.
     public let problems: [LifeboatError]
+    /// Those of `problems` that concern keepers' logs and checkpoints.
+    public let keeperProblems: [LifeboatError]
 
     /// The last entry of each log.
     public var heads: [LogHead] { ledger.heads }
@@ -37,7 +39,22 @@ public struct LogView: Sendable {
             log.compare(
                 verified.entry.heads, rememberedBy: "log \(verified.entry.incarnation)")
         }
-        problems = log.problems
+        let problems = log.problems
+        self.problems = problems
+        let keepers = Set(ledger.logs.filter(\.value.isKeeper).map(\.key))
+        keeperProblems = problems.filter { problem in
+            let parts = problem.subject?.split(separator: "/") ?? []
+            guard parts.count >= 2 else { return false }
+            return parts[0] + "/" == ObjectNames.checkpointsPrefix
+                || parts[0] + "/" == ObjectNames.logPrefix
+                    && Identifier(hex: parts[1]).map { id in
+                        keepers.contains(id)
+                            || reading.roster.members.contains {
+                                $0.role == .keeper
+                                    && Incarnation.number(of: id, member: $0.id) != nil
+                            }
+                    } == true
+        }
     }
 }
 

@@ -24,7 +24,7 @@ public struct PointCatalog: Sendable {
         try self.init(repository, ledger: log.ledger)
     }
 
-    init(_ repository: Repository, ledger: Ledger) throws(LifeboatError) {
+    public init(_ repository: Repository, ledger: Ledger) throws(LifeboatError) {
         _ = try repository.requireDomain()
         for record in ledger.points {
             guard let domain = repository.domains[record.domain] else { continue }

@@ -87,7 +87,7 @@ extension WriteSession {
             // long as that can be had.
             for position in due.indices
             where index.runs.contains(where: { $0.name == due[position].name }) {
-                if let run = try? Index.fetchRun(repository, due[position].name, domain) {
+                if let run = try? Index.fetchRun(repository, due[position].name) {
                     due[position] = run
                 }
             }

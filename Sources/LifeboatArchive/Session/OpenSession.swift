@@ -30,7 +30,8 @@ final class OpenSession: @unchecked Sendable {
         let alive = try SessionJournal.all(repository.directories)
             .subtracting(dead.map(\.journal.session))
         session = SessionProtocol(
-            journal.session, writing: try driver.writing(), alive: alive, time: Clock.milliseconds())
+            journal.session, writing: try driver.writing(), alive: alive, time: Clock.milliseconds()
+        )
         var taken: [(journal: SessionJournal, packs: [Digest])] = []
         do throws(LifeboatError) {
             try Self.run(&session, driver)

@@ -20,12 +20,17 @@ struct RecoveryPage {
     var steps: [String]
 
     init(_ result: RotationResult, time: UInt64) {
-        repository = result.repository.hex
-        location = result.location
-        fingerprint = result.fingerprint
-        lines = result.recoveryKeyLines
-        code = result.recoveryKeyCode
-        self.time = time
+        self.init(
+            repository: result.repository, location: result.location,
+            fingerprint: result.fingerprint, lines: result.recoveryKeyLines,
+            code: result.recoveryKeyCode, time: time)
+    }
+
+    init(_ result: InitialisationResult, time: UInt64) {
+        self.init(
+            repository: result.repository, location: result.location,
+            fingerprint: result.fingerprint, lines: result.recoveryKeyLines,
+            code: result.recoveryKeyCode, time: time)
     }
 
     /// Milliseconds since 1970.
@@ -45,18 +50,21 @@ struct RecoveryPage {
     /// The first line of a recovery key file.
     static let title = "lifeboat recovery key 0"
 
-    init(_ result: InitialisationResult, time: UInt64) {
+    private init(
+        repository: Identifier, location: String, fingerprint: String, lines: [String],
+        code: String, time: UInt64
+    ) {
         heading = "Lifeboat recovery key"
         warning = """
             Secret. Whoever holds this page and the repository can read every
             backup in it. Whoever loses it can read none. Keep it like the deeds of a house.
             """
         facts = [
-            ("Repository", result.repository.hex), ("Fingerprint", result.fingerprint),
-            ("Made at", result.location), ("Made on", TimeText.date(time)),
+            ("Repository", repository.hex), ("Fingerprint", fingerprint),
+            ("Made at", location), ("Made on", TimeText.date(time)),
         ]
-        lines = result.recoveryKeyLines
-        code = result.recoveryKeyCode
+        self.lines = lines
+        self.code = code
         purpose = "To restore from this page"
         steps = [
             """
