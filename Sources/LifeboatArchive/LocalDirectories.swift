@@ -52,5 +52,7 @@ public struct LocalDirectories: Sendable {
     func memoryFile(_ member: Identifier) -> String { state + "/log-" + member.hex }
     /// What processes take turns by at a member's log.
     func lockFile(_ member: Identifier) -> String { state + "/lock-" + member.hex }
+    /// Files of a keeper's step, each below a folder of its own.
+    var collections: String { cache + "/collection" }
     var checkpoints: String { cache + "/checkpoints" }
 }

@@ -14,7 +14,8 @@ extension Repository {
         }
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
-            recovery: recovery, domain: domain, domains: domains, directories: directories)
+            recovery: recovery, domain: domain, domains: domains, directories: directories,
+            fetcher: fetcher)
     }
 
     /// The roster in force now: one request when it has not changed.
@@ -70,6 +71,7 @@ extension Repository {
         }
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
-            recovery: recovery, domain: domain, domains: domains, directories: directories)
+            recovery: recovery, domain: domain, domains: domains, directories: directories,
+            fetcher: fetcher)
     }
 }

@@ -33,8 +33,11 @@ enum IndexMerge {
     ///
     /// Memory is that of one run of the result, and of a piece of each run that reaches as far: a
     /// run is begun when its first id is due, and names of packs are read as entries name them.
+    ///
+    /// `isGone`: packs whose entries are left out.
     static func merge(
-        _ runs: [IndexRun], level: Int, emit: ([UInt8]) throws(LifeboatError) -> Void
+        _ runs: [IndexRun], level: Int, without isGone: (Digest) -> Bool = { _ in false },
+        emit: ([UInt8]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         var waiting = runs.sorted { $0.first > $1.first }
         var sources: [MergeSource] = []
@@ -58,9 +61,9 @@ enum IndexMerge {
                 best = smallest(sources)
             }
             guard let best else { break }
-            let entry = try sources[best].next(&output)
+            let entry = try sources[best].next(&output, isGone)
             if sources[best].isAtEnd { sources.remove(at: best) }
-            if entry != entries.last { entries.append(entry) }
+            if let entry, entry != entries.last { entries.append(entry) }
             if entries.count == IndexRunLayout.entryLimit { try flush() }
         }
         try flush()
@@ -77,6 +80,7 @@ private struct MergeSource {
     private var cursor: IndexRunCursor
     /// By the run's own number; empty where a pack has not been named yet.
     private var numbers: [UInt32: UInt32] = [:]
+    private var gone: Set<UInt32> = []
     /// The id of the entry that comes next; the last one's at the end.
     private(set) var id: Digest
     private(set) var isAtEnd = false
@@ -87,21 +91,35 @@ private struct MergeSource {
         id = run.first
     }
 
-    /// Takes the next entry, with its pack's number in `output`.
-    mutating func next(_ output: inout PackNumbering) throws(LifeboatError) -> IndexEntry {
+    /// Takes the next entry, with its pack's number in `output`; `nil` when its pack is gone.
+    mutating func next(
+        _ output: inout PackNumbering, _ isGone: (Digest) -> Bool
+    ) throws(LifeboatError) -> IndexEntry? {
         guard var entry = cursor.entry else {
             throw LifeboatError(.damaged, "an index run ends early")
         }
-        if let number = numbers[entry.pack] {
-            entry.pack = number
-        } else {
-            let number = output.number(try run.pack(entry.pack))
-            numbers[entry.pack] = number
-            entry.pack = number
-        }
+        let number = try number(entry.pack, &output, isGone)
         try cursor.advance()
         if let next = cursor.entry { id = next.id } else { isAtEnd = true }
+        guard let number else { return nil }
+        entry.pack = number
         return entry
+    }
+
+    /// The number in `output` of a pack of this run; `nil` when the pack is gone.
+    private mutating func number(
+        _ index: UInt32, _ output: inout PackNumbering, _ isGone: (Digest) -> Bool
+    ) throws(LifeboatError) -> UInt32? {
+        if gone.contains(index) { return nil }
+        if let number = numbers[index] { return number }
+        let pack = try run.pack(index)
+        guard !isGone(pack) else {
+            gone.insert(index)
+            return nil
+        }
+        let number = output.number(pack)
+        numbers[index] = number
+        return number
     }
 
     mutating func forgetNumbers() { numbers.removeAll(keepingCapacity: true) }

@@ -9,7 +9,8 @@ public final class SessionOpening: Sendable {
     let session: OpenSession?
     public let ledger: Ledger
 
-    public var isDryRun: Bool { session == nil }
+    /// Whether nothing may be stored.
+    public let isDryRun: Bool
 
     /// Announces a session in this member's log, and reads what it may rely on.
     ///
@@ -18,12 +19,21 @@ public final class SessionOpening: Sendable {
         let session = try OpenSession(repository, try repository.requireMember())
         self.session = session
         ledger = session.ledger
+        isDryRun = false
     }
 
     /// For a dry run.
     public init(readingOnly log: LogView) {
         session = nil
         ledger = log.ledger
+        isDryRun = true
+    }
+
+    /// For a keeper, which looks again at all that it relies on before it deletes anything.
+    init(keeper ledger: Ledger) {
+        session = nil
+        self.ledger = ledger
+        isDryRun = false
     }
 
     /// Lets the next session take over what this one leaves, if it leaves anything.

@@ -1,0 +1,57 @@
+import LifeboatArchive
+public import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+import LifeboatStore
+import LifeboatSystem
+
+extension Operations {
+    /// One step of collection: condemns what nobody needs, deletes what was condemned and nobody
+    /// can rely on any more, and sums up the logs.
+    ///
+    /// Needs a keeper's keys; with the recovery key besides, dead space inside frames is freed.
+    /// - Throws: `.damaged` when logs or block maps are, and then nothing is deleted.
+    public func prune(_ options: PruneOptions) throws(LifeboatError) -> PruneResult {
+        let start = Clock.monotonicSeconds()
+        let repository = try openRepository()
+        _ = try repository.requireKeeper()
+        if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        repository.directories.cleanLeftovers()
+        let collector = try Collector(
+            repository, maximumUnused: options.maximumUnused, events: events,
+            cancellation: cancellation)
+        let outcome = try options.isDryRun ? collector.look() : collector.run()
+        func bytes(_ references: [ObjectReference]) -> UInt64 {
+            references.reduce(0) { $0 + (outcome.sizes[$1] ?? 0) }
+        }
+        let members = Dictionary(
+            uniqueKeysWithValues: repository.roster.members.map { ($0.id, $0) })
+        var result = PruneResult()
+        result.condemnedObjects = outcome.condemned.count
+        result.condemnedBytes = bytes(outcome.condemned)
+        result.releasedObjects = outcome.released.count
+        result.deletedObjects = outcome.deleted.count
+        result.deletedBytes = bytes(outcome.deleted)
+        result.waitsFor = outcome.waitsFor.map { waited in
+            let member = members.values.first {
+                Incarnation.number(of: waited.incarnation, member: $0.id) != nil
+            }
+            return WaitedSession(
+                session: waited.id, member: member?.id ?? waited.incarnation,
+                label: member.flatMap { repository.label(of: $0) },
+                incarnation: waited.incarnation, since: waited.session.time)
+        }
+        result.packs = outcome.packs
+        result.bytesStored = outcome.bytesStored
+        result.bytesLive = outcome.bytesLive
+        result.bytesHeld = outcome.bytesHeld
+        result.repackedPacks = outcome.repackedPacks
+        result.repackedBytes = outcome.repackedBytes
+        result.mergedRuns = outcome.mergedRuns
+        result.deletedLogEntries = outcome.deletedLogEntries
+        result.checkpoint = outcome.checkpoint
+        result.notes = outcome.notes
+        result.durationSeconds = Clock.monotonicSeconds() - start
+        return result
+    }
+}

@@ -1,0 +1,470 @@
+import LifeboatCodec
+public import LifeboatCore
+public import LifeboatFormat
+public import LifeboatProtocol
+import LifeboatStore
+import LifeboatSystem
+
+/// A keeper at work: does for one step of collection what its state machine asks for.
+///
+/// Used by one thread, once.
+public final class Collector {
+    /// What a step found and did.
+    public struct Outcome: Sendable {
+        public var condemned: [ObjectReference] = []
+        public var released: [ObjectReference] = []
+        public var deleted: [ObjectReference] = []
+        public var waitsFor: [(incarnation: Identifier, id: Identifier, session: Ledger.Session)] =
+            []
+        /// By object, its size in bytes, as far as the store's listing tells.
+        public var sizes: [ObjectReference: UInt64] = [:]
+        public var packs = 0
+        public var bytesStored: UInt64 = 0
+        public var bytesLive: UInt64 = 0
+        public var bytesHeld: UInt64 = 0
+        public var repackedPacks = 0
+        public var repackedBytes: UInt64 = 0
+        public var mergedRuns = 0
+        public var nodesVisited: UInt64 = 0
+        public var deletedLogEntries = 0
+        public var checkpoint: UInt64?
+        public var notes: [String] = []
+    }
+
+    private var repository: Repository
+    private let keys: WriterKeys
+    private let maximumUnused: Int
+    private let events: any EventSink
+    private let cancellation: Cancellation
+    private var outcome = Outcome()
+    private var liveness: Liveness?
+    private var livenessRuns: Set<Digest> = []
+    private var markedRoots: Set<Digest> = []
+    private var index: Index?
+    private var usage: [Digest: Marker.Usage] = [:]
+    private var survival: Survival?
+    /// By domain, what was stored anew.
+    private var entries: [Identifier: SessionIndex] = [:]
+
+    /// - `maximumUnused`: percent of stored bytes that may be dead space.
+    public init(
+        _ repository: Repository, maximumUnused: Int, events: any EventSink,
+        cancellation: Cancellation
+    ) throws(LifeboatError) {
+        self.repository = repository
+        keys = try repository.requireKeeper()
+        self.maximumUnused = maximumUnused
+        self.events = events
+        self.cancellation = cancellation
+        for domain in repository.domains.keys {
+            entries[domain] = SessionIndex(repository.directories)
+        }
+    }
+
+    /// Does one step.
+    ///
+    /// - Throws: `.refused` when another host writes to this keeper's log or the repository was
+    ///   set back, `.damaged` when logs or block maps are: nothing is deleted then.
+    public func run() throws(LifeboatError) -> Outcome {
+        let driver = LogDriver(repository, keys)
+        let lock = try driver.lock()
+        defer { lock.unlock() }
+        var step = CollectionProtocol(
+            writing: try driver.writing(), time: Clock.milliseconds(), tidies: true)
+        while let action = step.action {
+            try cancellation.check()
+            step.take(try perform(action, step, driver))
+        }
+        switch step.verdict {
+        case .done, nil: break
+        case .void: throw LogDriver.displaced
+        case .refused(let refusal): throw LogDriver.error(refusal)
+        case .damaged(let gaps):
+            let gap = gaps[0]
+            throw LifeboatError(
+                .damaged,
+                "\(gaps.count) log entries are missing or damaged, and what they need is not known",
+                subject: ObjectNames.logEntry(gap.incarnation, gap.sequence).path,
+                advice: "nothing was deleted; take them from another copy of the repository")
+        }
+        outcome.condemned = step.newlyCondemned
+        outcome.released = step.released
+        outcome.waitsFor = step.waitsFor
+        return outcome
+    }
+
+    /// What a step would find, without doing anything.
+    public func look() throws(LifeboatError) -> Outcome {
+        let log = try repository.readLog()
+        if let problem = log.problems.first { throw problem }
+        let listed = try list()
+        let marking = try mark(log.ledger, log.ledger.roots(), added: [], emptied: [])
+        let own = Set(log.ledger.condemned.keys)
+        var candidates = Set(log.ledger.packs.keys.map { ObjectReference(.pack, $0) })
+        candidates.formUnion(listed.filter { $0.kind == .pack })
+        outcome.condemned = candidates.filter {
+            !marking.kept.contains($0.digest) && !own.contains($0)
+        }.sorted()
+        note(log.ledger, marking.kept)
+        let chosen = PackTidier.choose(tidiable(marking.kept), maximumUnused: maximumUnused)
+        outcome.repackedPacks = chosen.count
+        outcome.repackedBytes = chosen.reduce(0) { $0 + $1.byteCount }
+        return outcome
+    }
+
+    private func perform(
+        _ action: CollectionProtocol.Action, _ step: CollectionProtocol, _ driver: LogDriver
+    ) throws(LifeboatError) -> CollectionProtocol.Reply {
+        switch action {
+        case .log(let action):
+            return .log(try driver.perform(action, roster: step.writing.roster))
+        case .list: return .listed(try list())
+        case .mark(let round):
+            let marking = try mark(
+                step.ledger, round.roots, added: round.added, emptied: round.emptied)
+            note(step.ledger, marking.kept)
+            return .marked(marking)
+        case .tidy: return .tidied(try tidy(step.ledger))
+        case .readRoster:
+            repository = try repository.withFreshRoster()
+            return .roster(repository.roster)
+        case .delete(let references): return .deleted(try delete(references))
+        case .storeCheckpoint(let checkpoint):
+            let bytes = Repository.signed(.checkpoint, checkpoint.payload, by: keys.signing)
+            let name = LogEntry.CheckpointName(
+                ordinal: checkpoint.ordinal, digest: SHA256Hash.digest(bytes))
+            try repository.store.put(ObjectNames.checkpoint(name), bytes: bytes)
+            return .storedCheckpoint(name)
+        case .truncate(let name, let checkpoint):
+            try truncate(name, checkpoint)
+            return .truncated
+        }
+    }
+
+    // MARK: looking
+
+    private func list() throws(LifeboatError) -> [ObjectReference] {
+        var result: [ObjectReference] = []
+        let prefixes: [(String, ObjectReference.Kind)] = [
+            (ObjectNames.packsPrefix, .pack), (ObjectNames.indexPrefix, .indexRun),
+            (ObjectNames.pointsPrefix, .pointBody),
+        ]
+        for (prefix, kind) in prefixes {
+            try repository.store.list(prefix) { name, size throws(LifeboatError) in
+                guard let digest = ObjectNames.digest(name) else { return }
+                let reference = ObjectReference(kind, digest)
+                outcome.sizes[reference] = size
+                result.append(reference)
+            }
+        }
+        return result
+    }
+
+    private func mark(
+        _ ledger: Ledger, _ roots: [Ledger.Point], added: [Digest], emptied: [Digest]
+    ) throws(LifeboatError) -> CollectionProtocol.Marking {
+        let index = try openIndex(ledger)
+        let sparse = ledger.sparse.values.flatMap { $0 }
+        let survival = Survival(
+            ledger, keeper: try incarnation(ledger),
+            emptied: Set(emptied).union(sparse).union(index.damaged), added: added)
+        self.survival = survival
+        let marker = Marker(
+            repository: repository, index: index, events: events, cancellation: cancellation)
+        let wanted = Set(roots.map(\.id))
+        let runs = Set(index.runs.map(\.name))
+        if liveness == nil || runs != livenessRuns || !wanted.isSuperset(of: markedRoots) {
+            liveness = try Liveness(
+                index.runs,
+                directory: repository.directories.collections + "/" + Identifier.random().hex)
+            livenessRuns = runs
+            markedRoots = []
+        }
+        guard let liveness else { return .init(kept: []) }
+        outcome.nodesVisited += try marker.mark(
+            roots.filter { !markedRoots.contains($0.id) }, liveness)
+        markedRoots = wanted
+        let chosen = try marker.choose(survival, liveness)
+        usage = [:]
+        for (number, pack) in liveness.packs.enumerated() { usage[pack] = chosen.usage[number] }
+        return .init(kept: chosen.kept.union(try packsOfForeignDomains(ledger)))
+    }
+
+    /// The keeper's own log, for telling its condemnations from others'.
+    private func incarnation(_ ledger: Ledger) throws(LifeboatError) -> Identifier {
+        let memory = try HostMemoryFile.load(repository.directories, member: keys.writer)
+        return Incarnation.id(of: keys.writer, number: memory.number)
+    }
+
+    /// The index; made anew from the packs where the stored one cannot be read.
+    private func openIndex(_ ledger: Ledger) throws(LifeboatError) -> Index {
+        let runs = Set(ledger.runs.keys)
+        if let index, runs == indexRuns { return index }
+        do throws(LifeboatError) {
+            index = try Index.open(repository, ledger: ledger)
+        } catch {
+            guard error.code == .damaged else { throw error }
+            outcome.notes.append("\(error.description); the packs were read instead")
+            let scan = try IndexScan.run(
+                repository, log: try repository.readLog(), events: events,
+                cancellation: cancellation)
+            if let problem = scan.problems.first { throw problem }
+            index = scan.index
+            isIndexLost = true
+        }
+        indexRuns = runs
+        guard let index else { throw LifeboatError(.internalFault, "there is no index") }
+        return index
+    }
+
+    private var indexRuns: Set<Digest> = []
+    private var isIndexLost = false
+
+    /// What this keeper cannot look into stays.
+    private func packsOfForeignDomains(_ ledger: Ledger) throws(LifeboatError) -> Set<Digest> {
+        guard repository.configuration.domains.count > repository.domains.count else { return [] }
+        var result: Set<Digest> = []
+        let all = Set(ledger.packs.keys).union(
+            outcome.sizes.keys.filter { $0.kind == .pack }.map(\.digest))
+        for pack in all where usage[pack] == nil {
+            var head = [UInt8](repeating: 0, count: PackLayout.headerByteCount)
+            let got = try? head.withMutableBytes { raw throws(LifeboatError) in
+                try repository.store.read(ObjectNames.pack(pack), at: 0, into: raw)
+            }
+            guard got == head.count, let header = try? PackHeader(decoding: head, subject: ""),
+                repository.domains[header.domain] != nil
+            else {
+                result.insert(pack)
+                continue
+            }
+        }
+        return result
+    }
+
+    private func note(_ ledger: Ledger, _ kept: Set<Digest>) {
+        outcome.packs = ledger.packs.count
+        outcome.bytesStored = 0
+        outcome.bytesLive = 0
+        for pack in ledger.packs.keys {
+            let size = outcome.sizes[ObjectReference(.pack, pack)] ?? 0
+            outcome.bytesStored += size
+            guard kept.contains(pack), let usage = usage[pack], usage.entries > 0 else { continue }
+            outcome.bytesLive += UInt64(
+                Double(size) * Double(usage.needed) / Double(usage.entries))
+        }
+    }
+
+    // MARK: tidying
+
+    private func tidiable(_ kept: Set<Digest>) -> [PackTidier.Candidate] {
+        kept.compactMap { pack in
+            guard let usage = usage[pack],
+                let size = outcome.sizes[ObjectReference(.pack, pack)]
+            else { return nil }
+            return PackTidier.Candidate(name: pack, byteCount: size, usage: usage)
+        }.sorted { $0.name < $1.name }
+    }
+
+    private func tidier() -> PackTidier? {
+        guard let liveness, let survival else { return nil }
+        return PackTidier(
+            repository, liveness: liveness, entries: entries,
+            isNeeded: { id, pack in
+                guard liveness.isMarked(id) else { return false }
+                let copies = Set(liveness.copies(id).map { liveness.packs[Int($0)] }).sorted()
+                return survival.kept(of: copies).contains(pack)
+            }, events: events, cancellation: cancellation)
+    }
+
+    private func tidy(_ ledger: Ledger) throws(LifeboatError) -> CollectionProtocol.Tidying {
+        var tidying = CollectionProtocol.Tidying()
+        guard let tidier = tidier() else { return tidying }
+        let condemned = Set(ledger.condemned.keys.map(\.digest))
+        let kept = Set(usage.filter { $0.value.needed > 0 }.keys).subtracting(condemned)
+            .filter { ledger.packs[$0] != nil }
+        try tidier.tidy(tidiable(kept), maximumUnused: maximumUnused)
+        for fault in tidier.faults { outcome.notes.append(fault.description) }
+        tidying.packs = tidier.added
+        tidying.emptied = tidier.emptied
+        let sparse = tidier.sparse.sorted()
+        if sparse != ledger.sparse[try incarnation(ledger)] ?? [] { tidying.sparse = sparse }
+        outcome.repackedPacks = tidier.emptied.count
+        outcome.repackedBytes = tidier.storedBytes
+        outcome.bytesHeld = tidier.heldBytes
+        try tidyRuns(ledger, &tidying)
+        return tidying
+    }
+
+    /// Merges index runs that lie too deep over each other, or name too many packs that are gone.
+    private func tidyRuns(
+        _ ledger: Ledger, _ tidying: inout CollectionProtocol.Tidying
+    ) throws(LifeboatError) {
+        guard let index else { return }
+        let emptied = Set(tidying.emptied)
+        let gone: (Digest) -> Bool = { pack in
+            ledger.packs[pack] == nil && !tidying.packs.contains(pack) || emptied.contains(pack)
+        }
+        var added: [Digest] = []
+        var replaced: Set<Digest> = []
+        for (id, domain) in repository.domains.sorted(by: { $0.key < $1.key }) {
+            var fresh: [IndexRun] = []
+            if let entries = entries[id] {
+                try IndexMerge.merge(try entries.finish(), level: 0) {
+                    plain throws(LifeboatError) in fresh.append(try store(plain, domain))
+                }
+            }
+            var old: [IndexRun] = []
+            for run in index.runs where try runDomain(run.name) == id { old.append(run) }
+            let result = try merged(old + fresh, fresh, domain, gone)
+            added += result.added
+            replaced.formUnion(result.replaced)
+        }
+        tidying.runs = added
+        tidying.replacedRuns = replaced.filter { ledger.runs[$0] != nil }.sorted()
+        if isIndexLost {
+            tidying.replacedRuns = ledger.runs.keys.filter { !added.contains($0) }.sorted()
+        }
+        outcome.mergedRuns = tidying.replacedRuns.count
+    }
+
+    /// The runs of one domain after merging; those of the index that they replace.
+    private func merged(
+        _ runs: [IndexRun], _ fresh: [IndexRun], _ domain: DomainKeys, _ gone: (Digest) -> Bool
+    ) throws(LifeboatError) -> (added: [Digest], replaced: Set<Digest>) {
+        var all = runs
+        var added = fresh.map(\.name)
+        var replaced: Set<Digest> = []
+        var isFirst = true
+        while true {
+            var due = IndexMerge.due(all)
+            if isFirst, isIndexLost {
+                due = all
+            } else if due.isEmpty, isFirst {
+                due = try stale(all, gone)
+            }
+            isFirst = false
+            guard !due.isEmpty else { return (added, replaced) }
+            let deepest = due.map(\.shape.level).max() ?? 0
+            var result: [IndexRun] = []
+            try IndexMerge.merge(
+                due, level: min(due.count > 1 ? deepest + 1 : deepest, 200), without: gone
+            ) { plain throws(LifeboatError) in
+                result.append(try store(plain, domain))
+            }
+            let names = Set(due.map(\.name))
+            all = all.filter { !names.contains($0.name) } + result
+            added = added.filter { !names.contains($0) } + result.map(\.name)
+            replaced.formUnion(names)
+        }
+    }
+
+    /// The domain of a run, which stands in the clear in its header.
+    private func runDomain(_ name: Digest) throws(LifeboatError) -> Identifier? {
+        guard repository.configuration.domains.count > 1, !isIndexLost else {
+            return repository.domain?.domain
+        }
+        var head = [UInt8](repeating: 0, count: 40)
+        let got = try head.withMutableBytes { raw throws(LifeboatError) in
+            try repository.store.read(ObjectNames.indexRun(name), at: 0, into: raw)
+        }
+        return got == head.count ? Identifier(Array(head[24..<40])) : nil
+    }
+
+    /// Runs more than a fourth of whose packs are gone.
+    private func stale(
+        _ runs: [IndexRun], _ gone: (Digest) -> Bool
+    ) throws(LifeboatError) -> [IndexRun] {
+        var result: [IndexRun] = []
+        for run in runs {
+            let packs = try run.packs()
+            if packs.count(where: gone) * 4 > packs.count { result.append(run) }
+        }
+        return result
+    }
+
+    private func store(
+        _ plain: [UInt8], _ domain: DomainKeys
+    ) throws(LifeboatError) -> IndexRun {
+        let object = IndexRunObject.seal(plain, domain: domain, writer: keys)
+        let name = SHA256Hash.digest(object)
+        try repository.store.put(ObjectNames.indexRun(name), bytes: object)
+        let path = repository.directories.indexCache + "/" + name.hex
+        try Files.writeAtomically(path, plain)
+        return try IndexRun(name, path: path)
+    }
+
+    // MARK: deleting
+
+    private func delete(
+        _ references: [ObjectReference]
+    ) throws(LifeboatError) -> [ObjectReference] {
+        var deleted: [ObjectReference] = []
+        var failures = 0
+        for reference in references {
+            try cancellation.check()
+            do throws(LifeboatError) {
+                try repository.store.delete(ObjectNames.object(reference))
+                if reference.kind == .pack {
+                    try repository.store.delete(ObjectNames.damagedMarker(reference.digest))
+                    try repository.store.delete(ObjectNames.damagedBytes(reference.digest))
+                }
+                deleted.append(reference)
+            } catch {
+                guard error.code == .denied || error.code == .unavailable else { throw error }
+                if failures == 0 { outcome.notes.append(error.description) }
+                failures += 1
+            }
+        }
+        if failures > 0 {
+            outcome.notes.append(
+                "\(failures) objects could not be deleted; the next step tries again")
+        }
+        outcome.deleted = deleted.filter { outcome.sizes[$0] != nil }
+        return deleted
+    }
+
+    private func truncate(
+        _ standing: LogEntry.CheckpointName, _ checkpoint: Checkpoint
+    ) throws(LifeboatError) {
+        outcome.checkpoint = standing.ordinal
+        var cutoffs: [Identifier: UInt64] = [:]
+        for log in checkpoint.logs { cutoffs[log.head.incarnation] = log.head.sequence }
+        let keepers = repository.roster.members.filter { $0.role == .keeper }.map(\.id)
+        var names: [ObjectName] = []
+        try repository.store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
+            let parts = name.path.split(separator: "/")
+            guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
+                let sequence = UInt64(parts[2]), let cutoff = cutoffs[incarnation],
+                sequence <= cutoff
+            else { return }
+            let isKeeper = keepers.contains {
+                Incarnation.number(of: incarnation, member: $0) != nil
+            }
+            if isKeeper, LogSearch.isAnchor(sequence, cutoff: cutoff) { return }
+            names.append(name)
+        }
+        outcome.deletedLogEntries = names.count
+        try repository.store.list(ObjectNames.checkpointsPrefix) { name, _ throws(LifeboatError) in
+            if let found = ObjectNames.checkpointName(name), found.ordinal < standing.ordinal {
+                names.append(name)
+            }
+        }
+        names += try oldCheckRecords()
+        for name in names {
+            try cancellation.check()
+            try repository.store.delete(name)
+        }
+    }
+
+    /// How many records of verifications stay.
+    static let checkRecordLimit = 64
+
+    private func oldCheckRecords() throws(LifeboatError) -> [ObjectName] {
+        var names: [ObjectName] = []
+        try repository.store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
+            names.append(name)
+        }
+        // The names begin with the time.
+        return Array(names.sorted { $0.path < $1.path }.dropLast(Self.checkRecordLimit))
+    }
+}
