@@ -37,7 +37,8 @@ extension Operations {
         _ repository: Repository, log: LogView, ledger: Ledger? = nil
     ) throws(LifeboatError) -> Index {
         do throws(LifeboatError) {
-            return try Index.open(repository, ledger: ledger ?? log.ledger)
+            return try Index.open(
+                repository, ledger: ledger ?? log.ledger, refreshes: ledger == nil)
         } catch {
             guard error.code == .damaged else { throw error }
             events.tell(.warning("\(error.description); reading the packs instead"))

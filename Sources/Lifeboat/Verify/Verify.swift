@@ -199,7 +199,9 @@ final class VerificationRun {
         result.packs += UInt64(names.count)
         result.bytesRead += end.bytes
         result.chunksChecked += end.slots
-        for (name, fault) in end.damaged.sorted(by: { $0.0 < $1.0 }) {
+        // What a keeper has deleted meanwhile is not missing.
+        let counted = end.damaged.isEmpty ? [] : try repository.readLog().packs
+        for (name, fault) in end.damaged.sorted(by: { $0.0 < $1.0 }) where counted.contains(name) {
             damaged.insert(name)
             var isSetAside = false
             do throws(LifeboatError) {
@@ -249,7 +251,7 @@ final class VerificationRun {
         for problem in catalog.problems { add(problem) }
         let index: Index
         do throws(LifeboatError) {
-            index = try Index.open(repository, ledger: log.ledger)
+            index = try Index.open(repository, ledger: log.ledger, refreshes: true)
         } catch {
             guard error.code == .damaged else { throw error }
             add(error)
@@ -324,7 +326,7 @@ final class VerificationRun {
             }
             return
         }
-        guard let index = try? Index.open(repository, ledger: log.ledger),
+        guard let index = try? Index.open(repository, ledger: log.ledger, refreshes: true),
             let catalog = try? PointCatalog(repository, log: log)
         else { return }
         let lost = try index.lostIDs()

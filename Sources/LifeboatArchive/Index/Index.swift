@@ -13,40 +13,86 @@ public struct Location: Hashable, Sendable {
 
 /// Looks up chunks and nodes in a repository's runs.
 ///
-/// Immutable and safe from many threads.
+/// Safe from many threads.
 public final class Index: Sendable {
-    public let runs: [IndexRun]
+    private struct State: Sendable {
+        var runs: [IndexRun]
+        var damaged: Set<Digest>
+        /// By run, which of its packs a session may rely on.
+        var trusted: [Digest: [Bool]]
+
+        init(
+            _ runs: [IndexRun], _ ledger: Ledger, _ damaged: Set<Digest>
+        ) throws(LifeboatError) {
+            self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
+            self.damaged = damaged
+            trusted = [:]
+            for run in runs {
+                trusted[run.name] = try run.packs().map {
+                    ledger.trusts($0) && !damaged.contains($0)
+                }
+            }
+        }
+    }
+
+    private let state: Guarded<State>
+    /// Whose index it is, where it may look for what keepers have moved meanwhile.
+    private let refreshing: Repository?
+    private let refreshes = Guarded(0)
+
+    public var runs: [IndexRun] { state.withLock { $0.runs } }
     /// Packs that a verification found damaged or missing: what lies there counts as lost.
-    public let damaged: Set<Digest>
-    /// By run, which of its packs a session may rely on.
-    private let trusted: [Digest: [Bool]]
+    public var damaged: Set<Digest> { state.withLock { $0.damaged } }
 
     /// An index of nothing, for making one anew.
     public static func empty(_ repository: Repository) throws(LifeboatError) -> Index {
         try Index(runs: [], ledger: Ledger(), damaged: try damagedPacks(repository))
     }
 
-    init(runs: [IndexRun], ledger: Ledger, damaged: Set<Digest>) throws(LifeboatError) {
-        self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
-        self.damaged = damaged
-        var trusted: [Digest: [Bool]] = [:]
-        for run in runs {
-            trusted[run.name] = try run.packs().map { ledger.trusts($0) && !damaged.contains($0) }
-        }
-        self.trusted = trusted
+    init(
+        runs: [IndexRun], ledger: Ledger, damaged: Set<Digest>, refreshing: Repository? = nil
+    ) throws(LifeboatError) {
+        state = Guarded(try State(runs, ledger, damaged))
+        self.refreshing = refreshing
     }
 
     /// Opens all live runs of `log` whose domains are at hand, fetching into the cache what is not there yet.
     ///
+    /// `refreshes`: whether look-ups that find nothing look at the logs again.
     /// - Throws: `.damaged` naming the run, with the advice to rebuild the index.
     public static func open(
-        _ repository: Repository, ledger: Ledger
+        _ repository: Repository, ledger: Ledger, refreshes: Bool = false
     ) throws(LifeboatError) -> Index {
         var runs: [IndexRun] = []
         for name in ledger.runs.keys.sorted() {
             if let run = try openRun(repository, name) { runs.append(run) }
         }
-        return try Index(runs: runs, ledger: ledger, damaged: try damagedPacks(repository))
+        return try Index(
+            runs: runs, ledger: ledger, damaged: try damagedPacks(repository),
+            refreshing: refreshes ? repository : nil)
+    }
+
+    /// How often one index looks whether keepers have moved what it does not find.
+    static let refreshLimit = 8
+
+    /// Takes over what keepers have moved since the index was opened; false when nothing changed.
+    private func refresh() throws(LifeboatError) -> Bool {
+        guard let repository = refreshing else { return false }
+        let isAllowed = refreshes.withLock { count in
+            count += 1
+            return count <= Self.refreshLimit
+        }
+        guard isAllowed else { return false }
+        let ledger = try repository.readLog().ledger
+        let known = Set(state.withLock { $0.runs }.map(\.name))
+        guard Set(ledger.runs.keys) != known else { return false }
+        var runs: [IndexRun] = []
+        for name in ledger.runs.keys.sorted() {
+            if let run = try Self.openRun(repository, name) { runs.append(run) }
+        }
+        let fresh = try State(runs, ledger, try Self.damagedPacks(repository))
+        state.withLock { $0 = fresh }
+        return true
     }
 
     public static func damagedPacks(
@@ -101,7 +147,8 @@ public final class Index: Sendable {
     public func find(
         _ id: Digest, except avoided: Set<Digest> = []
     ) throws(LifeboatError) -> Location? {
-        try find(id) { !damaged.contains($0) && !avoided.contains($0) }
+        let damaged = damaged
+        return try find(id) { !damaged.contains($0) && !avoided.contains($0) }
     }
 
     /// Where `id` lies, in the end in a pack that does not count any more or is damaged, of which
@@ -110,6 +157,8 @@ public final class Index: Sendable {
         _ id: Digest, except avoided: Set<Digest>
     ) throws(LifeboatError) -> Location? {
         if let location = try find(id, except: avoided) { return location }
+        if try refresh(), let location = try find(id, except: avoided) { return location }
+        let damaged = damaged
         guard !damaged.isEmpty else { return nil }
         return try find(id) { damaged.contains($0) && !avoided.contains($0) }
     }
@@ -120,6 +169,7 @@ public final class Index: Sendable {
     ) throws(LifeboatError) -> Location? {
         var result: Location?
         var second: Location?
+        let (runs, trusted) = state.withLock { ($0.runs, $0.trusted) }
         for run in runs where run.covers(id) {
             try run.find(id) { entry throws(LifeboatError) in
                 let pack = try run.pack(entry.pack)
@@ -141,6 +191,7 @@ public final class Index: Sendable {
     /// Whether `id` is stored in a pack that a session may rely on.
     public func contains(_ id: Digest) throws(LifeboatError) -> Bool {
         var isFound = false
+        let (runs, trusted) = state.withLock { ($0.runs, $0.trusted) }
         for run in runs where run.covers(id) {
             guard let trusted = trusted[run.name] else { continue }
             try run.find(id) { entry throws(LifeboatError) in
@@ -152,23 +203,9 @@ public final class Index: Sendable {
         return false
     }
 
-    /// Calls `body` for every place that `id` has in any run.
-    func places(
-        _ id: Digest, _ body: (Location) throws(LifeboatError) -> Void
-    ) throws(LifeboatError) {
-        for run in runs where run.covers(id) {
-            try run.find(id) { entry throws(LifeboatError) in
-                try body(
-                    Location(
-                        pack: try run.pack(entry.pack), frame: Int(entry.frame),
-                        slot: Int(entry.slot)))
-                return true
-            }
-        }
-    }
-
     /// Ids that were stored only in packs now damaged: a backup that meets them stores them anew.
     public func lostIDs() throws(LifeboatError) -> Set<Digest> {
+        let damaged = damaged
         guard !damaged.isEmpty else { return [] }
         var lost: Set<Digest> = []
         for run in runs {

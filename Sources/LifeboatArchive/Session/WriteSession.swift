@@ -1,6 +1,7 @@
 import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 import LifeboatSystem
 
@@ -16,6 +17,8 @@ public final class WriteSession: @unchecked Sendable {
     let writer: WriterKeys
     /// Ids to be stored again wherever they are met, because their packs are damaged.
     public let lost: Set<Digest>
+    /// Ids to be stored again where they are met, because a keeper found their packs mostly dead.
+    private let sparse: Set<Digest>
     public let isDryRun: Bool
 
     let guardian = Condition()
@@ -51,6 +54,7 @@ public final class WriteSession: @unchecked Sendable {
         domain = try repository.requireDomain()
         writer = try repository.requireMember()
         lost = try index.lostIDs()
+        sparse = opening.session == nil ? [] : Self.sparseIDs(repository, opening.ledger, index)
         stored = SessionIndex(repository.directories)
         buffers = BufferPool(count: max(3, packBuffers), capacity: PackBuilder.bufferByteCount)
         nodes = NodeFrames(hasher: domain.nodeHasher())
@@ -78,11 +82,34 @@ public final class WriteSession: @unchecked Sendable {
         }
     }
 
+    /// Sparse packs whose chunks one session stores anew: a bounded share of its work.
+    static let sparsePackLimit = 8
+
+    /// What lies in some of the sparse packs that this member added.
+    private static func sparseIDs(
+        _ repository: Repository, _ ledger: Ledger, _ index: Index
+    ) -> Set<Digest> {
+        let own = ledger.sparse.values.joined().filter { (pack: Digest) in
+            ledger.packs[pack]?.member == repository.writer?.writer && ledger.trusts(pack)
+        }
+        var ids: Set<Digest> = []
+        // Which ones differs from run to run, so that all have their turn.
+        for name in own.shuffled().prefix(sparsePackLimit) {
+            guard
+                let pack = try? OpenPack(
+                    name, store: repository.store, domains: repository.domains, recovery: nil)
+            else { continue }
+            ids.formUnion(pack.directory.slots.map(\.id))
+        }
+        return ids
+    }
+
     // MARK: what is known
 
     /// Whether a chunk or node need not be stored: it is in the repository or on its way there.
     public func knows(_ id: Digest) throws(LifeboatError) -> Bool {
         if try holds(id) { return true }
+        if sparse.contains(id) { return false }
         return try index.contains(id)
     }
 
@@ -247,7 +274,7 @@ public final class WriteSession: @unchecked Sendable {
 }
 
 extension WriteSession: NodeSink {
-    public func isLost(_ id: Digest) -> Bool { lost.contains(id) }
+    public func isLost(_ id: Digest) -> Bool { lost.contains(id) || sparse.contains(id) }
 
     public func store(_ node: [UInt8], again: Bool) throws(LifeboatError) -> Digest {
         let id = node.withUnsafeBytes { nodes.hasher.digest($0) }
