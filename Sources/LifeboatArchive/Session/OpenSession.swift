@@ -12,7 +12,9 @@ final class OpenSession: @unchecked Sendable {
     /// The session's journal, locked for as long as it lives.
     let journal: SessionJournal
     /// What dead sessions of this log have stored, and their journals.
-    let abandoned: [(journal: SessionJournal, packs: [Digest])]
+    private(set) var abandoned: [(journal: SessionJournal, packs: [Digest])]
+
+    private static let attempts = 8
 
     var ledger: Ledger { session.ledger }
     /// Bytes of log entries that were put.
@@ -29,12 +31,16 @@ final class OpenSession: @unchecked Sendable {
         let dead = try SessionJournal.abandoned(repository.directories)
         let alive = try SessionJournal.all(repository.directories)
             .subtracting(dead.map(\.journal.session))
-        session = SessionProtocol(
-            journal.session, writing: try driver.writing(), alive: alive, time: Clock.milliseconds()
-        )
-        var taken: [(journal: SessionJournal, packs: [Digest])] = []
+        session = try Self.begin(driver, journal, alive)
+        abandoned = []
         do throws(LifeboatError) {
             try Self.run(&session, driver)
+            // Nothing hangs on a session that has only just been opened: another host with this
+            // member's keys came first, and this one begins a log of its own.
+            for _ in 0..<Self.attempts where session.stage == .over(.void) {
+                session = try Self.begin(driver, journal, alive)
+                try Self.run(&session, driver)
+            }
             guard case .working = session.stage else { throw Self.error(session.stage) }
             for (journal, packs) in dead {
                 guard session.adoptable.contains(journal.session) else {
@@ -43,7 +49,7 @@ final class OpenSession: @unchecked Sendable {
                     continue
                 }
                 let ledger = session.ledger
-                taken.append(
+                abandoned.append(
                     (
                         journal,
                         packs.filter { pack in
@@ -58,7 +64,14 @@ final class OpenSession: @unchecked Sendable {
             try? journal.remove()
             throw error
         }
-        abandoned = taken
+    }
+
+    private static func begin(
+        _ driver: LogDriver, _ journal: SessionJournal, _ alive: Set<Identifier>
+    ) throws(LifeboatError) -> SessionProtocol {
+        SessionProtocol(
+            journal.session, writing: try driver.writing(), alive: alive,
+            time: Clock.milliseconds())
     }
 
     private static func run(
