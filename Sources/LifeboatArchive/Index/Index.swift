@@ -150,6 +150,12 @@ public final class Index: Sendable {
 }
 
 extension LogView {
+    /// Live runs of one domain.
+    func liveRuns(of domain: Identifier) -> Set<Digest> {
+        let domains = domainsOfRuns
+        return liveRuns.filter { domains[$0] == domain }
+    }
+
     /// The domain of the entry that names each run.
     fileprivate var domainsOfRuns: [Digest: Identifier] {
         var domains: [Digest: Identifier] = [:]
