@@ -384,5 +384,31 @@ def killed_rotations_and_enrolments():
         lab.recovery = current
         lab.verify_data().expect(0)
 
+@test
+def killed_revocations():
+    for seed in seeds(1):
+        source = random.Random(seed)
+        lab = Lab()
+        image = make_image(lab.path("disk"), MIB, seed)
+        points, states = {}, {}
+        begun = time.monotonic()
+        lab.run("key", "list", "--recovery-key-file", lab.recovery).expect(0)
+        longest = 2 * (time.monotonic() - begun)
+        for number in range(3 if QUICK else 10):
+            host = Host(lab, f"host{number}", "--role", "writer")
+            points[host.backup(image).expect(0).json["point"]] = digest(image)
+            interrupted(lab, source, longest, "key", "revoke", host.member,
+                        "--recovery-key-file", lab.recovery)
+            state = members(lab)[host.name]["state"]
+            states[state] = states.get(state, 0) + 1
+            if state != "active":
+                host.backup(image).expect(21)
+            lab.run("key", "revoke", host.member, "--recovery-key-file", lab.recovery).expect(0)
+            equal(members(lab)[host.name]["state"], "revoked", "state")
+            host.backup(image).expect(21)
+        print(f"# {states}", flush=True)
+        expect_all(lab, points, lab.recovery)
+        lab.verify_data().expect(0)
+
 
 main()
