@@ -47,7 +47,7 @@ extension Repository {
         var configurations = configurations
         var rosters = rosters
         if try configurations.extend(store) {
-            rosters = try RosterChain.read(store, configurations)
+            rosters = try RosterChain.read(store, following: &configurations)
         } else if try !rosters.extend(store, configurations) {
             return self
         }
@@ -59,7 +59,6 @@ extension Repository {
         recovery newRecovery: RecoveryKey? = nil
     ) throws(LifeboatError) -> Repository {
         let recovery = newRecovery ?? recovery
-        try TrustedNumbers.check(configurations, rosters, directories, location: store.location)
         if writer != nil || recovery != nil {
             try TrustedNumbers.remember(configurations, rosters, directories)
         }

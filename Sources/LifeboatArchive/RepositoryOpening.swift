@@ -14,7 +14,16 @@ extension Repository {
         _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
         stateRoot: String, cacheRoot: String
     ) throws(LifeboatError) -> Repository {
-        let configurations = try ConfigurationChain.read(store)
+        var configurations = try ConfigurationChain.read(store)
+        let directories = try LocalDirectories(
+            stateRoot: stateRoot, cacheRoot: cacheRoot,
+            repository: configurations.current.repository)
+        let seen = try TrustedNumbers.load(directories)
+        // Read to the end after that, as another process of this host may have been ahead.
+        _ = try configurations.extend(store)
+        try seen?.check(configurations, directories, location: store.location)
+        let rosters = try RosterChain.read(store, following: &configurations)
+        try seen?.check(rosters, directories, location: store.location)
         let configuration = configurations.current
         var fullRecovery: RecoveryKey?
         if let recovery {
@@ -23,7 +32,6 @@ extension Repository {
         }
         var writer: WriterKeys?
         if let secret { writer = try unlock(store, secret, configurations) }
-        let rosters = try RosterChain.read(store, configurations)
         if let writer,
             rosters.roster.member(writer.writer)?.publicKey != writer.signing.publicKey
         {
@@ -32,9 +40,6 @@ extension Repository {
                 subject: store.location,
                 advice: "an enrolment that was interrupted is made again with: lifeboat key enrol")
         }
-        let directories = try LocalDirectories(
-            stateRoot: stateRoot, cacheRoot: cacheRoot, repository: configuration.repository)
-        try TrustedNumbers.check(configurations, rosters, directories, location: store.location)
         // Without a secret nothing vouches for what is seen: it must not become what is trusted.
         if writer != nil || recovery != nil {
             try TrustedNumbers.remember(configurations, rosters, directories)

@@ -122,4 +122,48 @@ import Testing
         #expect(ByteCountArgument(256 << 20).defaultValueDescription == "256MiB")
         #expect(ByteCountArgument(1500).defaultValueDescription == "1500")
     }
+
+    @Test func `members and rotations`() throws {
+        let enrol = try parse(
+            KeyEnrolCommand.self, "key", "enrol", "--role", "keeper", "--domain", "new", "--label",
+            "k", "--new-key-file", "f", "--recovery-key-file", "r")
+        #expect(enrol.role.role == .keeper && enrol.domain == "new" && enrol.label == "k")
+        #expect(enrol.newSecret.keyFile == "f" && enrol.recoveryKeyFile == "r")
+        let revoke = try parse(
+            KeyRevokeCommand.self, "key", "revoke", "9c0d", "--recovery-key-file", "r")
+        #expect(revoke.member == "9c0d")
+        let rotate = try parse(
+            KeyRotateCommand.self, "key", "rotate", "--recovery-key-file", "a",
+            "--new-recovery-key-file", "b")
+        #expect(rotate.recoveryKeyFile == "a" && rotate.newRecoveryKeyFile == "b")
+        for wrong in [
+            ["key", "enrol", "--recovery-key-file", "r"],
+            ["key", "enrol", "--role", "owner", "--recovery-key-file", "r"],
+            ["key", "enrol", "--role", "writer"], ["key", "revoke", "9c0d"],
+            ["key", "rotate", "--recovery-key-file", "a"],
+            ["key", "rotate", "--recovery-key-file", "a", "--new-recovery-key-file", "-"],
+        ] {
+            #expect(throws: (any Error).self) { _ = try RootCommand.parseAsRoot(wrong) }
+        }
+    }
+
+    private static let durationTable: [(String, UInt64)] = [
+        ("0", 0), ("90s", 90_000), ("30m", 1_800_000), ("24h", 86_400_000), ("7d", 604_800_000),
+    ]
+
+    @Test(arguments: durationTable) func `durations`(text: String, milliseconds: UInt64) throws {
+        #expect(DurationArgument(argument: text)?.milliseconds == milliseconds)
+        let again = DurationArgument(milliseconds: milliseconds).defaultValueDescription
+        #expect(DurationArgument(argument: again)?.milliseconds == milliseconds)
+        let command = try parse(
+            InitCommand.self, "init", "--recovery-key-file", "k", "--minimum-age", text)
+        #expect(command.minimumAge.milliseconds == milliseconds)
+    }
+
+    @Test(arguments: [
+        "", "h", "24", "-1h", "1.5h", "1w", "24 h", "٣d", "99999999999999999999d", "365001d",
+    ])
+    func `what is no duration is refused`(text: String) {
+        #expect(DurationArgument(argument: text) == nil)
+    }
 }

@@ -142,6 +142,41 @@ import Testing
             #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(text.utf8)) }
         }
     }
+
+    @Test func `members and keys as json and text`() {
+        let id = String(repeating: "ab", count: 16)
+        let time = #""2026-01-02T03:04:05.678Z""#
+        let member = MemberSummary(
+            id: Samples.identifier, role: .keeper, label: "zoë", domain: Samples.identifier,
+            joined: Samples.time, state: "suspended", isCurrent: true)
+        let key = KeySummary(
+            id: Samples.identifier, kind: "key file", label: "?", member: nil,
+            created: Samples.time, isCurrent: false)
+        let memberText =
+            #"{"id":"\#(id)","role":"keeper","label":"zoë","domain":"\#(id)","joined":\#(time),"#
+            + #""joined_ms":1767323045678,"state":"suspended","current":true}"#
+        let keyText =
+            #"{"id":"\#(id)","kind":"key file","label":"?","member":null,"created":\#(time),"#
+            + #""created_ms":1767323045678,"current":false}"#
+        let list = Report(AccessSummary(members: [member], keys: [key]))
+        #expect(list.json.text == #"{"members":[\#(memberText)],"keys":[\#(keyText)]}"#)
+        #expect(list.lines.contains { $0.hasSuffix("zoë (this host)") })
+        let enrolment = Report(EnrolmentResult(member: member, key: key, isNewDomain: true))
+        #expect(
+            enrolment.json.text
+                == #"{"member":\#(memberText),"key":\#(keyText),"new_domain":true}"#)
+        #expect(Report(revoked: member).json.text == #"{"member":\#(memberText)}"#)
+    }
+
+    @Test func `a rotation says what it cannot take back`() {
+        let result = RotationResult(
+            repository: Samples.identifier, location: "/r", fingerprint: "f",
+            recoveryKeyFile: "new.key", recoveryKeyLines: Samples.key, recoveryKeyCode: "")
+        let report = Report(result, page: nil)
+        #expect(report.status == .partlyDone)
+        #expect(report.lines.contains { $0.contains("cannot be taken back") })
+        #expect(!report.lines.joined().contains("beef") && !report.json.text.contains("beef"))
+    }
 }
 
 extension JSONValue: ExpressibleByArrayLiteral {

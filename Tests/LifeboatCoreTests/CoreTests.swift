@@ -32,3 +32,15 @@ import Testing
         #expect(Digest(high.bytes) == high)
     }
 }
+
+@Suite struct DateTextTests {
+    private static let table: [(UInt64, String)] = [
+        (0, "1970-01-01"), (951_782_399_999, "2000-02-28"), (951_782_400_000, "2000-02-29"),
+        (1_767_225_599_999, "2025-12-31"), (1_767_225_600_000, "2026-01-01"),
+        (4_107_542_400_000, "2100-03-01"), (253_402_300_799_999, "9999-12-31"),
+    ]
+
+    @Test(arguments: table) func `days`(milliseconds: UInt64, day: String) {
+        #expect(DateText.day(milliseconds) == day)
+    }
+}

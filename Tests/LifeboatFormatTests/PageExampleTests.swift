@@ -80,6 +80,8 @@ import Testing
             05 1b0000019b76daa800
             """)
         #expect(slot.associatedData == expected)
+        guard case .map(let fields) = slot.payload else { return }
+        #expect(fields[8] == .unsigned(0x460E_1B66))
     }
 
     @Test func `point.md: payload`() throws {

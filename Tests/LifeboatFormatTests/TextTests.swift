@@ -1,6 +1,7 @@
 import LifeboatCore
-import LifeboatFormat
 import Testing
+
+@testable import LifeboatFormat
 
 @Suite struct RecoveryKeyTextTests {
     @Test func `survives as a file and as a code`() throws {
@@ -124,5 +125,12 @@ import Testing
         } catch {
             #expect("\(error)".contains("line 8 of hint"))
         }
+    }
+}
+
+@Suite struct ChecksumTests {
+    @Test func `crc-32 as zlib has it`() {
+        #expect(CRC32.checksum(Array("123456789".utf8)) == 0xCBF4_3926)
+        #expect(CRC32.checksum([]) == 0)
     }
 }

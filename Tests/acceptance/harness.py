@@ -223,10 +223,11 @@ class Lab:
     def points(self):
         return self.run("points", *self.secret).expect(0).json["points"]
 
-    def restored_digest(self, point, *options):
+    def restored_digest(self, point, *options, recovery=None):
         """SHA-256 of a volume as it is restored, or `None` with the result of the failure."""
         target = self.path(f"restored-{random.getrandbits(64):x}")
-        result = self.restore(point, target, "--no-verify", *options)
+        secret = ["--recovery-key-file", recovery] if recovery else None
+        result = self.restore(point, target, "--no-verify", *options, secret=secret)
         found = digest(target) if result.code == 0 else None
         for path in (target, target + ".lifeboat-partial"):
             if os.path.exists(path):

@@ -1,11 +1,14 @@
-"""Wrong, missing, mistyped and foreign secrets; parts of the recovery key."""
+"""Secrets that are wrong; parts of the recovery key; members; rotations, also interrupted ones."""
 import binascii
 import glob
 import itertools
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 from harness import *
 
@@ -344,6 +347,242 @@ def parts_and_another_implementation():
         equal(open(joined).read(), open(lab.recovery).read(), "joined here")
     lab.restore(point, lab.path("out"), secret=["--recovery-key-file", joined]).expect(0)
     equal(digest(lab.path("out")), digest(image), "restored bytes")
+
+
+class Host:
+    """Another host that uses a lab's repository, with a key file and directories of its own."""
+
+    def __init__(self, lab, name, *options, recovery=None):
+        self.lab, self.name, self.key = lab, name, lab.path(name + ".key")
+        self.env = dict(
+            LIFEBOAT_STATE_DIR=lab.path(name + "-state"), LIFEBOAT_CACHE_DIR=lab.path(name + "-cache"))
+        result = lab.run(
+            "key", "enrol", "--label", name, "--new-key-file", self.key, "--recovery-key-file",
+            recovery or lab.recovery, *options).expect(0)
+        self.member = result.json["member"]["id"]
+
+    def run(self, *arguments):
+        return self.lab.run(*arguments, "--key-file", self.key, env=self.env)
+
+    def backup(self, image):
+        return self.run("backup", "--machine", self.name, f"disk={image}")
+
+
+def members(lab, recovery=None):
+    found = lab.run("key", "list", "--recovery-key-file", recovery or lab.recovery).expect(0)
+    return {member["label"]: member for member in found.json["members"]}
+
+
+def restores(lab, point, image_digest, recovery):
+    found, result = lab.restored_digest(point, recovery=recovery)
+    check(found is not None, f"point {point[:12]} does not restore: {result.told()}")
+    equal(found, image_digest, f"restored bytes of point {point[:12]}")
+
+
+def expect_all(lab, points, recovery):
+    for point, expected in points.items():
+        restores(lab, point, expected, recovery)
+
+
+@test
+def members_of_a_repository():
+    lab = Lab()
+    image = make_image(lab.path("disk"), 2 * MIB, 1)
+    points = {lab.backup(f"disk={image}").expect(0).json["point"]: digest(image)}
+    second = Host(lab, "second", "--role", "writer")
+    apart = Host(lab, "apart", "--role", "writer", "--domain", "new")
+    beside = Host(
+        lab, "beside", "--role", "writer", "--domain", members(lab)["apart"]["domain"][:8])
+    keeper = Host(lab, "keeper", "--role", "keeper")
+    listed = members(lab)
+    equal(len(listed), 5, "members")
+    equal(listed["keeper"]["role"], "keeper", "role")
+    check(listed["apart"]["domain"] != listed["second"]["domain"], "a new domain is no new one")
+    equal(listed["apart"]["domain"], listed["beside"]["domain"], "domain by its prefix")
+    equal({member["state"] for member in listed.values()}, {"active"}, "states")
+    # Writers of a domain share what they store; those of another do not.
+    for host, shares in ((second, True), (apart, False), (beside, True)):
+        result = host.backup(image).expect(0).json
+        equal(result["volumes"][0]["bytes_new"] == 0, shares, f"{host.name} shares")
+        points[result["point"]] = digest(image)
+        equal(host.run("index", "rebuild").code, 0, "index rebuild")
+    result = keeper.backup(image).expect(21)
+    check("only a writer" in result.told(), result.told())
+    expect_all(lab, points, lab.recovery)
+    equal(len(keeper.run("points").expect(0).json["points"]), 4, "points that a keeper sees")
+    equal(len(second.run("points").expect(0).json["points"]), 2, "points of one domain")
+    for wrong in (["--role", "owner"], []):
+        result = lab.run("key", "enrol", *wrong, "--new-key-file", lab.path("x"),
+                         "--recovery-key-file", lab.recovery)
+        equal(result.code, 2, "exit code of a role that is none")
+    result = lab.run("key", "enrol", "--role", "writer", "--new-key-file", second.key,
+                     "--recovery-key-file", lab.recovery).expect(14)
+    lab.run("key", "enrol", "--role", "writer", "--domain", "zz", "--new-key-file", lab.path("x"),
+            "--recovery-key-file", lab.recovery).expect(13)
+    # Revoked: what was stored stays, and nothing is added any more.
+    result = lab.run("key", "revoke", second.member, "--recovery-key-file", lab.recovery).expect(0)
+    equal(result.json["member"]["state"], "revoked", "state")
+    lab.run("key", "revoke", second.member[:12], "--recovery-key-file", lab.recovery).expect(0)
+    lab.run("key", "revoke", "zz", "--recovery-key-file", lab.recovery).expect(13)
+    change_image(image, 2)
+    result = second.backup(image).expect(21)
+    check("revoked" in result.told(), result.told())
+    points[lab.backup(f"disk={image}").expect(0).json["point"]] = digest(image)
+    expect_all(lab, points, lab.recovery)
+    lab.verify_data().expect(0)
+
+
+@test
+def rotation():
+    lab = Lab()
+    second = Host(lab, "second", "--role", "writer", "--domain", "new")
+    image = make_image(lab.path("disk"), 2 * MIB, 1)
+    points = {lab.backup(f"disk={image}").expect(0).json["point"]: digest(image)}
+    points[second.backup(image).expect(0).json["point"]] = digest(image)
+    keys = [lab.recovery]
+    for number in range(3):
+        new = lab.path(f"new-{number}.key")
+        result = lab.run("key", "rotate", "--recovery-key-file", keys[-1],
+                         "--new-recovery-key-file", new).expect(0)
+        for path in (new, new + ".html"):
+            equal(os.stat(path).st_mode & 0o777, 0o600, f"mode of {path}")
+        equal(result.json["recovery_page"], new + ".html", "page")
+        keys.append(new)
+        change_image(image, number)
+        points[lab.backup(f"disk={image}").expect(0).json["point"]] = digest(image)
+        points[second.backup(image).expect(0).json["point"]] = digest(image)
+        for old in keys[:-1]:
+            result = lab.restore(
+                next(iter(points)), lab.path("t"), secret=["--recovery-key-file", old]).expect(12)
+            check("replaced by a rotation on 2" in result.told(), result.told())
+            # Again with the old key: told before the new file is looked at.
+            result = lab.run("key", "rotate", "--recovery-key-file", old,
+                             "--new-recovery-key-file", new).expect(12)
+            check("replaced by a rotation" in result.told(), result.told())
+        expect_all(lab, points, new)
+    result = lab.run("key", "rotate", "--recovery-key-file", keys[-1],
+                     "--new-recovery-key-file", keys[0]).expect(14)
+    check("still in force" in result.told(), result.told())
+    expect_all(lab, points, keys[-1])
+    # A host that is enrolled after all that, and one that is revoked.
+    third = Host(lab, "third", "--role", "writer", recovery=keys[-1])
+    points[third.backup(image).expect(0).json["point"]] = digest(image)
+    lab.run("key", "revoke", third.member, "--recovery-key-file", keys[-1]).expect(0)
+    third.backup(image).expect(21)
+    lab.run("key", "revoke", second.member, "--recovery-key-file", keys[0]).expect(12)
+    expect_all(lab, points, keys[-1])
+    lab.recovery = keys[-1]
+    lab.verify_data().expect(0)
+
+
+@test
+def a_repository_that_is_set_back():
+    lab = Lab()
+    image = make_image(lab.path("disk"), MIB, 1)
+    lab.backup(f"disk={image}").expect(0)
+    earlier = lab.path("earlier")
+    shutil.copytree(lab.repo, earlier)
+    new = lab.path("new.key")
+    lab.run("key", "rotate", "--recovery-key-file", lab.recovery,
+            "--new-recovery-key-file", new).expect(0)
+    lab.points()
+    shutil.rmtree(os.path.join(lab.repo, "config"))
+    shutil.copytree(os.path.join(earlier, "config"), os.path.join(lab.repo, "config"))
+    for secret in (lab.secret, ["--recovery-key-file", lab.recovery],
+                   ["--recovery-key-file", new]):
+        result = lab.run("points", *secret).expect(21)
+        check("set back" in result.told(), result.told())
+
+
+def interrupted(lab, source, longest, *arguments):
+    """Runs something and kills it after a random time; its exit code."""
+    process = lab.start(*arguments)
+    time.sleep(source.uniform(0, longest))
+    if process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+    return process.wait()
+
+
+@test
+def killed_rotations_and_enrolments():
+    for seed in seeds(1):
+        print(f"# seed {seed}", flush=True)
+        source = random.Random(seed)
+        lab = Lab()
+        image = make_image(lab.path("disk"), MIB, seed)
+        points = {lab.backup(f"disk={image}").expect(0).json["point"]: digest(image)}
+        begun = time.monotonic()
+        lab.run("key", "list", "--recovery-key-file", lab.recovery).expect(0)
+        longest = 1.6 * (time.monotonic() - begun)
+        current, outcomes, kills = lab.recovery, {}, 0
+        wanted, number = 10 if QUICK else 60, -1
+        while kills < wanted:
+            number += 1
+            check(number < 10 * wanted, f"only {kills} kills")
+            if number % 2 == 0:
+                new = lab.path(f"rotated-{number}.key")
+                code = interrupted(
+                    lab, source, longest, "key", "rotate", "--recovery-key-file", current,
+                    "--new-recovery-key-file", new)
+                works = [path for path in (current, new) if os.path.exists(path) and
+                         lab.run("points", "--recovery-key-file", path).code == 0]
+                equal(len(works), 1, f"keys that work after round {number}")
+                outcome = "rotated" if works[0] == new else "not rotated"
+                current = works[0]
+            else:
+                before = len(lab.run("key", "list", "--recovery-key-file", current)
+                             .expect(0).json["members"])
+                key = lab.path(f"member-{number}.key")
+                code = interrupted(
+                    lab, source, longest, "key", "enrol", "--role", "writer", "--new-key-file",
+                    key, "--recovery-key-file", current,
+                    *(["--domain", "new"] if source.random() < 0.3 else []))
+                after = len(lab.run("key", "list", "--recovery-key-file", current)
+                            .expect(0).json["members"])
+                check(after - before in (0, 1), f"{after - before} members more")
+                env = dict(LIFEBOAT_STATE_DIR=lab.path(f"s{number}"))
+                if after > before:
+                    check(os.path.exists(key), "a member without a key file")
+                    lab.run("points", "--key-file", key, env=env).expect(0)
+                elif os.path.exists(key):
+                    lab.run("points", "--key-file", key, env=env).expect(12, 21)
+                outcome = "enrolled" if after > before else "not enrolled"
+            kills += code == -signal.SIGKILL
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            change_image(image, number, count=3)
+            point = lab.backup(f"disk={image}").expect(0).json["point"]
+            points[point] = digest(image)
+            restores(lab, point, points[point], current)
+        print(f"# {kills} kills: {outcomes}", flush=True)
+        expect_all(lab, points, current)
+        lab.recovery = current
+        lab.verify_data().expect(0)
+
+@test
+def killed_revocations():
+    for seed in seeds(1):
+        source = random.Random(seed)
+        lab = Lab()
+        image = make_image(lab.path("disk"), MIB, seed)
+        points, states = {}, {}
+        begun = time.monotonic()
+        lab.run("key", "list", "--recovery-key-file", lab.recovery).expect(0)
+        longest = 2 * (time.monotonic() - begun)
+        for number in range(3 if QUICK else 10):
+            host = Host(lab, f"host{number}", "--role", "writer")
+            points[host.backup(image).expect(0).json["point"]] = digest(image)
+            interrupted(lab, source, longest, "key", "revoke", host.member,
+                        "--recovery-key-file", lab.recovery)
+            state = members(lab)[host.name]["state"]
+            states[state] = states.get(state, 0) + 1
+            if state != "active":
+                host.backup(image).expect(21)
+            lab.run("key", "revoke", host.member, "--recovery-key-file", lab.recovery).expect(0)
+            equal(members(lab)[host.name]["state"], "revoked", "state")
+            host.backup(image).expect(21)
+        print(f"# {states}", flush=True)
+        expect_all(lab, points, lab.recovery)
+        lab.verify_data().expect(0)
 
 
 main()

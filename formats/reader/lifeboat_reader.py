@@ -260,6 +260,7 @@ class Repository:
     def __init__(self, store, recovery=None):
         self.store, self.recovery = store, recovery
         self.seed = recovery[16:48] if recovery else None
+        self.seeds = [self.seed]
         self.problems, self.logs = [], {}
         self.read_configuration()
         self.read_roster()
@@ -278,37 +279,63 @@ class Repository:
 
     # Configuration and roster: formats/objects.md
     def read_configuration(self):
-        numbers = numbered(self.store, "config", 10)
-        need(numbers, f"{self.store.path}: no repository here")
-        name = f"config/{numbers[-1]:010d}"
-        fields, signed, signature = open_envelope(self.store.get(name), b"LBCF", name)
-        self.id, self.root_key = fields.data(1, 16), fields.data(3, 32)
-        self.chunk_size = fields.get(2, int, 4 << 20)
+        need(self.store.has("config/0000000001"), f"{self.store.path}: no repository here")
+        number, previous, roots, first = 0, ZERO, [], None
+        while self.store.has(name := f"config/{number + 1:010d}"):
+            number, data = number + 1, self.store.get(name)
+            fields, signed, signature = open_envelope(data, b"LBCF", name)
+            # Each is signed by the root key of the one before it, the first by its own.
+            roots.append(fields.data(3, 32))
+            check_signature(roots[-2:][0], signature, signed, name)
+            confirmed = fields.get(10, int), fields.data(11, 32)
+            need((fields.get(7, int), fields.data(8, 32)) == (number, previous)
+                 and (confirmed[0] == 0) == (number == 1), f"{name} belongs elsewhere")
+            kept = fields.data(1, 16), fields.get(2, int, 4 << 20)
+            first, previous = first or kept, sha256(data)
+            need(kept == first and (number == 1 or confirmed[0] >= self.confirmed[0]),
+                 f"{name} does not follow from the one before it")
+            self.confirmed = confirmed
+        (self.id, self.chunk_size), self.root_key = first, roots[-1]
         need(self.chunk_size >= 16384 and self.chunk_size & (self.chunk_size - 1) == 0,
              f"{name} has chunk size {self.chunk_size}")
         domains = [Fields(value, f"a domain of {name}") for value in fields.get(6, list)]
         self.domains = {it.data(1, 16): (it.data(2, 1120), it.data(3, 48)) for it in domains}
         if self.recovery:
             root = ed25519.Ed25519PrivateKey.from_private_bytes(self.recovery[48:]).public_key()
-            need((self.recovery[:16], root.public_bytes_raw()) == (self.id, self.root_key),
+            root = root.public_bytes_raw()
+            need(root == self.root_key or root not in roots,
+                 "this recovery key was replaced by a rotation", WrongKey)
+            need((self.recovery[:16], root) == (self.id, self.root_key),
                  f"the recovery key is not that of repository {self.id.hex()}", WrongKey)
-        check_signature(self.root_key, signature, signed, name)
+            for value in reversed(fields.get(9, list)):
+                earlier = Fields(value, f"an earlier key of {name}")
+                info = b"lifeboat earlier recovery seed" + self.id + sha256(earlier.data(1, 1216))
+                self.seeds.append(hpke_open(self.seed, earlier.data(2, 1120), earlier.data(3, 48),
+                                            info, "an earlier key"))
 
     def read_roster(self):
-        numbers, previous = numbered(self.store, "roster", 10), ZERO
-        need(numbers and numbers == list(range(1, numbers[-1] + 1)), "a roster object is missing")
-        for number in numbers:
-            name = f"roster/{number:010d}"
+        number, digest = self.confirmed
+        previous, number = ZERO, max(1, number)
+        need(self.store.has(f"roster/{number:010d}"), "a roster object is missing")
+        while self.store.has(name := f"roster/{number:010d}"):
             data = self.store.get(name)
             fields, signed, signature = open_envelope(data, b"LBRO", name)
-            check_signature(self.root_key, signature, signed, name)
-            need((fields.data(1, 16), fields.get(2, int), fields.data(3, 32))
-                 == (self.id, number, previous), f"{name} belongs elsewhere")
-            previous, self.members = sha256(data), {}
+            if number == self.confirmed[0]:
+                need(sha256(data) == digest, f"{name} is not the one that was confirmed")
+            else:
+                check_signature(self.root_key, signature, signed, name)
+                need(fields.data(3, 32) == previous, f"{name} does not follow the one before it")
+            need((fields.data(1, 16), fields.get(2, int)) == (self.id, number),
+                 f"{name} belongs elsewhere")
+            previous, self.members, self.revoked = sha256(data), {}, {}
             for value in fields.get(4, list):
                 member = Fields(value, f"a member of {name}")
                 need(member.get(2, int) in (1, 2), f"{name} has an unknown role", Unsupported)
-                self.members[member.data(1, 16)] = member.data(3, 32), member.data(4, 16)
+                identifier = member.data(1, 16)
+                self.members[identifier] = member.data(3, 32), member.data(4, 16)
+                if 6 in value:
+                    self.revoked[identifier] = {head[0]: head[1] for head in member.heads(6)}
+            number += 1
 
     def member(self, writer, subject):
         need(writer in self.members, f"{subject} is by {writer.hex()}, who is not in the roster")
@@ -329,7 +356,9 @@ class Repository:
         need((entry.repository, entry.incarnation.hex(), entry.sequence) == place
              and entry.domain == domain, f"{name} belongs elsewhere")
         need(previous in (None, entry.previous), f"{name} does not follow the entry before it")
-        return entry
+        # What a revoked member wrote beyond the heads of its revocation does not exist.
+        last = self.revoked.get(entry.writer, {entry.incarnation: entry.sequence})
+        return entry if entry.sequence <= last.get(entry.incarnation, 0) else None
     def entries(self):
         return [entry for log in self.logs.values() for entry in log]
 
@@ -517,11 +546,16 @@ class Pack:
     @functools.cache
     def key(self, index):
         """A frame key and its id."""
-        entry, seed, what = self.entries[index], self.repository.seed, f"a key of {self.object}"
+        entry, what = self.entries[index], f"a key of {self.object}"
         if self.content == 2:
             return hkdf(self.domain.secret, entry, b"lifeboat metadata frame"), sha256(entry)
         info = b"lifeboat frame key" + self.repository.id + self.domain.id
-        return hpke_open(seed, entry[:1120], entry[1120:], info, what), sha256(entry[:1120])
+        for seed in (seeds := self.repository.seeds):
+            try:
+                return hpke_open(seed, entry[:1120], entry[1120:], info, what), sha256(entry[:1120])
+            except Fault:
+                if seed is seeds[-1]:
+                    raise
     @functools.lru_cache(8)
     def frame(self, number):
         """The plain slots of a frame."""

@@ -113,8 +113,9 @@ class Writer:
         encapsulation, sealed = hpke_seal(self.public, info, self.secret)
         self.put("config/0000000001", envelope(b"LBCF", {
             1: self.id, 2: CHUNK, 3: public(self.root), 4: self.public, 5: 1,
-            6: [{1: self.domain, 2: encapsulation, 3: sealed}]}, self.root))
-        members = [{1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain}]
+            6: [{1: self.domain, 2: encapsulation, 3: sealed}], 7: 1, 8: bytes(32), 9: [], 10: 0,
+            11: bytes(32), 12: 0}, self.root))
+        members = [{1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain, 5: b"", 7: 1}]
         first = envelope(b"LBRO", {1: self.id, 2: 1, 3: bytes(32), 4: []}, self.root)
         self.put("roster/0000000001", first)
         previous = hashlib.sha256(first).digest()
@@ -122,6 +123,35 @@ class Writer:
             b"LBRO", {1: self.id, 2: 2, 3: previous, 4: members}, self.root))
         raw = self.root.private_bytes_raw()
         (self.path / "recovery.key").write_text(recovery_file(self.id + self.seed + raw))
+
+    def rotate(self):
+        """Puts a second configuration, with a new recovery key; the old one stays for reading."""
+        old = dict(seed=self.seed, public=self.public, root=self.root)
+        self.seed, self.root = os.urandom(32), ed25519.Ed25519PrivateKey.generate()
+        self.public = xwing_public(self.seed)
+        domain = hpke_seal(
+            self.public, b"lifeboat domain secret" + self.id + self.domain, self.secret)
+        earlier = hpke_seal(
+            self.public, b"lifeboat earlier recovery seed" + self.id
+            + hashlib.sha256(old["public"]).digest(), old["seed"])
+        digests = [hashlib.sha256((self.path / name).read_bytes()).digest()
+                   for name in ("config/0000000001", "roster/0000000002")]
+        self.put("config/0000000002", envelope(b"LBCF", {
+            1: self.id, 2: CHUNK, 3: public(self.root), 4: self.public, 5: 2,
+            6: [{1: self.domain, 2: domain[0], 3: domain[1]}], 7: 2, 8: digests[0],
+            9: [{1: old["public"], 2: earlier[0], 3: earlier[1]}], 10: 2, 11: digests[1],
+            12: 0}, old["root"]))
+        (self.path / "old.key").write_bytes((self.path / "recovery.key").read_bytes())
+        raw = self.root.private_bytes_raw()
+        (self.path / "recovery.key").write_text(recovery_file(self.id + self.seed + raw))
+
+    def revoke(self, heads):
+        """Puts a third roster, in which the writer is revoked."""
+        previous = hashlib.sha256((self.path / "roster/0000000002").read_bytes()).digest()
+        self.put("roster/0000000003", envelope(b"LBRO", {
+            1: self.id, 2: 3, 3: previous, 4: [{
+                1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain, 5: b"", 6: heads,
+                7: 1, 8: True}]}, self.root))
 
     def put(self, name, data):
         target = self.path / name
@@ -487,6 +517,31 @@ class WrittenRepositoryTests(unittest.TestCase):
         code, _, errors = call("verify", self.repo)
         self.assertEqual(code, 1)
         self.assertIn("somebody removed or exchanged it", errors)
+
+    def test_rotation(self):
+        self.writer.rotate()
+        third = self.writer.point({"root": b"new"})
+        for point, content in ((self.first, self.volumes["root"]), (third, b"new")):
+            self.assertEqual(self.restored(point, "root"), (0, content, ""))
+        old = ("--recovery-key-file", self.repo / "old.key")
+        code, _, errors = call("points", self.repo, *old)
+        self.assertEqual(code, 4)
+        self.assertIn("replaced by a rotation", errors)
+        # A roster by the old root key, after the confirmed one.
+        stranger = Writer(self.folder / "stranger")
+        forged = envelope(b"LBRO", {
+            1: self.writer.id, 2: 3, 3: hashlib.sha256(
+                (self.repo / "roster/0000000002").read_bytes()).digest(), 4: []}, stranger.root)
+        self.writer.put("roster/0000000003", forged)
+        self.assertEqual(call("points", self.repo, *self.key)[0], 1)
+
+    def test_revoked_writer(self):
+        entries = self.writer.entries
+        self.writer.revoke([[self.writer.incarnation, len(entries), bytes.fromhex(self.second)]])
+        self.assertEqual(call("verify", self.repo, *self.key)[::2], (0, ""))
+        self.writer.point({"root": b"too late"})
+        code, output, _ = call("points", self.repo, *self.key)
+        self.assertEqual((code, len(output.splitlines())), (0, 2))
 
     def test_wrong_key(self):
         other = self.folder / "other"

@@ -1,3 +1,4 @@
+import LifeboatProtocol
 public import LifeboatCore
 import LifeboatFormat
 import LifeboatStore
@@ -17,11 +18,12 @@ public struct IndexScan: Sendable {
     public static func run(
         _ repository: Repository, log: LogView, events: any EventSink, cancellation: Cancellation
     ) throws(LifeboatError) -> IndexScan {
+        _ = try repository.requireDomain()
         let session = SessionIndex(repository.directories)
         let damaged = try Index.damagedPacks(repository)
         let scanned = try scan(
-            repository, log: log, into: session, damaged: damaged, events: events,
-            cancellation: cancellation)
+            repository, log: log, domains: repository.domains, into: session, damaged: damaged,
+            events: events, cancellation: cancellation)
         let runs = try session.finish()
         session.leaveFilesOpen()
         return IndexScan(
@@ -31,10 +33,11 @@ public struct IndexScan: Sendable {
     }
 
     static func scan(
-        _ repository: Repository, log: LogView, into session: SessionIndex,
-        damaged: Set<Digest>, events: any EventSink, cancellation: Cancellation
+        _ repository: Repository, log: LogView, domains: [Identifier: DomainKeys],
+        into session: SessionIndex, damaged: Set<Digest>, events: any EventSink,
+        cancellation: Cancellation
     ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, problems: [LifeboatError]) {
-        _ = try repository.requireDomain()
+        let foreign = Set(repository.configuration.domains.map(\.id)).subtracting(domains.keys)
         var names = log.packs
         try repository.store.list(ObjectNames.packsPrefix) { name, _ throws(LifeboatError) in
             if let digest = ObjectNames.digest(name) { names.insert(digest) }
@@ -47,8 +50,8 @@ public struct IndexScan: Sendable {
             try cancellation.check()
             do throws(LifeboatError) {
                 let pack = try OpenPack(
-                    name, store: repository.store, domains: repository.domains, recovery: nil,
-                    foreignDomains: repository.foreignDomains)
+                    name, store: repository.store, domains: domains, recovery: nil,
+                    foreignDomains: foreign)
                 try session.add(name, pack.directory)
                 packs += 1
                 entries += UInt64(pack.directory.slots.count)
@@ -67,16 +70,19 @@ public struct IndexScan: Sendable {
 }
 
 extension WriteSession {
-    /// Indexes every pack anew from its directory, and replaces the whole stored index.
+    /// Indexes every pack of the session's domain anew from its directory, and replaces that
+    /// domain's whole stored index.
     public func rebuildIndex(
         log: LogView, events: any EventSink, cancellation: Cancellation
     ) throws(LifeboatError) -> (
         packs: UInt64, entries: UInt64, runs: Int, problems: [LifeboatError]
     ) {
         let scanned = try IndexScan.scan(
-            repository, log: log, into: stored, damaged: index.damaged, events: events,
+            repository, log: log, domains: [domain.domain: domain], into: stored,
+            damaged: index.damaged, events: events,
             cancellation: cancellation)
-        let runs = try commitIndex(replacing: log.liveRuns)
+        let runs = try commitIndex(
+            replacing: Set(log.ledger.runs.filter { $0.value.domain == domain.domain }.keys))
         return (scanned.packs, scanned.entries, runs, scanned.problems)
     }
 }

@@ -35,6 +35,20 @@ struct RosterChain: Sendable {
         return chain
     }
 
+    /// Reads the roster, and configurations that came into force meanwhile, where it takes them.
+    static func read(
+        _ store: any ObjectStore, following configurations: inout ConfigurationChain
+    ) throws(LifeboatError) -> RosterChain {
+        while true {
+            do throws(LifeboatError) {
+                return try read(store, configurations)
+            } catch {
+                // Perhaps a new root key signed it.
+                guard error.code == .damaged, try configurations.extend(store) else { throw error }
+            }
+        }
+    }
+
     /// Reads what was added since; says whether anything was.
     mutating func extend(
         _ store: any ObjectStore, _ configurations: ConfigurationChain

@@ -37,30 +37,37 @@ struct TrustedNumbers: Equatable {
         return TrustedNumbers(configuration: configuration, roster: roster)
     }
 
-    /// Refuses a repository that shows less than this host saw, or something else.
-    static func check(
-        _ configurations: ConfigurationChain, _ rosters: RosterChain,
-        _ directories: LocalDirectories, location: String
+    /// Refuses configurations that end before what this host saw, or are other ones.
+    ///
+    /// This must have been loaded before they were read: other processes of this host see more
+    /// every moment.
+    func check(
+        _ configurations: ConfigurationChain, _ directories: LocalDirectories, location: String
     ) throws(LifeboatError) {
-        guard let seen = try load(directories) else { return }
-        func refuse(_ what: String, _ number: UInt64) throws(LifeboatError) {
-            throw LifeboatError(
-                .refused,
-                "the repository was set back or exchanged: this host saw \(what) \(number)",
-                subject: location,
-                advice: "bring the newer state back; to trust this one, remove "
-                    + directories.trustedFile)
-        }
-        if configurations.digest(seen.configuration.number) != seen.configuration.digest {
-            try refuse("configuration", seen.configuration.number)
-        }
+        guard configurations.digest(configuration.number) != configuration.digest else { return }
+        throw refusal("configuration \(configuration.number)", directories, location)
+    }
+
+    /// Refuses rosters that end before what this host saw, or are other ones.
+    func check(
+        _ rosters: RosterChain, _ directories: LocalDirectories, location: String
+    ) throws(LifeboatError) {
         // A roster before the confirmed one is settled by the configuration that confirms.
-        if seen.roster.number > rosters.roster.number {
-            try refuse("roster", seen.roster.number)
-        }
-        if let digest = rosters.digests[seen.roster.number], digest != seen.roster.digest {
-            try refuse("roster", seen.roster.number)
-        }
+        guard
+            roster.number > rosters.roster.number
+                || rosters.digests[roster.number].map({ $0 != roster.digest }) == true
+        else { return }
+        throw refusal("roster \(roster.number)", directories, location)
+    }
+
+    private func refusal(
+        _ what: String, _ directories: LocalDirectories, _ location: String
+    ) -> LifeboatError {
+        LifeboatError(
+            .refused, "the repository was set back or exchanged: this host saw \(what)",
+            subject: location,
+            advice: "bring the newer state back; to trust this one, remove "
+                + directories.trustedFile)
     }
 
     /// Remembers what is seen now; numbers never fall, also with many processes at work.
