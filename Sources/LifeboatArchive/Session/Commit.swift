@@ -14,7 +14,7 @@ extension WriteSession {
     public func commit(_ body: PointBody) throws(LifeboatError) -> Point {
         let sealed = PointSealing.seal(body, domain: domain, member: writer.writer)
         let digest = SHA256Hash.digest(sealed)
-        let verified = try commitEntry(replacing: []) { () throws(LifeboatError) in
+        let verified = try commitEntry(replacing: [], naming: true) { () throws(LifeboatError) in
             try repository.store.put(ObjectNames.pointBody(digest), bytes: sealed)
             metadataBytes += UInt64(sealed.count)
             return digest
@@ -30,12 +30,15 @@ extension WriteSession {
     ///
     /// For rebuilding an index.
     public func commitIndex(replacing runs: Set<Digest>) throws(LifeboatError) -> Int {
-        try commitEntry(replacing: runs) { () throws(LifeboatError) in .zero }.entry.runs.count
+        // Packs that no entry names belong to nobody, or to a session that has not ended.
+        try commitEntry(replacing: runs, naming: false) { () throws(LifeboatError) in .zero }
+            .entry.runs.count
     }
 
-    /// `storeBody`: stores the point's body, after everything else is durable.
+    /// - `naming`: whether the packs at hand are this session's own.
+    /// - `storeBody`: stores the point's body, after everything else is durable.
     private func commitEntry(
-        replacing old: Set<Digest>, storeBody: () throws(LifeboatError) -> Digest
+        replacing old: Set<Digest>, naming: Bool, storeBody: () throws(LifeboatError) -> Digest
     ) throws(LifeboatError) -> VerifiedEntry {
         guard let open = opening.session else {
             throw LifeboatError(.internalFault, "a dry run commits")
@@ -43,7 +46,7 @@ extension WriteSession {
         try flush()
         let (added, replaced) = try storeRuns()
         let body = try storeBody()
-        let packs = stored.packs
+        let packs = naming ? stored.packs : []
         let before = open.byteCount
         let verified = try open.commit { entry in
             entry.body = body

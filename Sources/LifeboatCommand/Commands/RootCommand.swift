@@ -26,6 +26,7 @@ struct RootCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,
+            TrialPrune.self,
             KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
             CompletionsCommand.self, ManualCommand.self,
         ])
