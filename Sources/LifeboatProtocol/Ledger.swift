@@ -47,6 +47,8 @@ public struct Ledger: Sendable {
         public var forgotten: Checkpoint.Mark?
         public var isHeld: Bool
         public var tags: [UInt8]
+        /// Whether a fence, or the root, may still cut it off: nothing may be built on it.
+        public var isInDoubt = false
     }
 
     /// Who added an object, for which domain.
@@ -60,6 +62,8 @@ public struct Ledger: Sendable {
     public internal(set) var allPoints: [Digest: Point] = [:]
     /// Every pack that a counted entry names and that is not doomed.
     public internal(set) var packs: [Digest: Owner] = [:]
+    /// Packs of entries that a fence, or the root, may still cut off.
+    public internal(set) var doubtfulPacks: Set<Digest> = []
     /// Index runs that are named and not replaced.
     public internal(set) var runs: [Digest: Owner] = [:]
     /// Runs that were replaced behind the checkpoint: they can be deleted.
@@ -119,7 +123,8 @@ public struct Ledger: Sendable {
 
     /// Whether a session may rely on what lies in this pack.
     public func trusts(_ pack: Digest) -> Bool {
-        packs[pack] != nil && condemned[ObjectReference(.pack, pack)] == nil
+        packs[pack] != nil && !doubtfulPacks.contains(pack)
+            && condemned[ObjectReference(.pack, pack)] == nil
     }
 
     /// The last entry of each log.

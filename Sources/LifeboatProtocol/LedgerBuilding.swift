@@ -34,6 +34,7 @@ extension Ledger {
         noteSeen(keepers, fresh)
         takeTagEdits(keepers, fresh)
         endLogs(ends, roster)
+        if rules.contains(.relyOnlyOnWhatStands) { noteDoubts(fresh) }
     }
 
     /// Entries behind what the base covers and before what the roster ends.
@@ -223,6 +224,16 @@ extension Ledger {
                 logs[incarnation]?.isInDoubt = false
             } else if member.isSuspended {
                 logs[incarnation]?.isInDoubt = true
+            }
+        }
+    }
+
+    /// Notes what entries said whose logs may yet turn out to end before them.
+    private mutating func noteDoubts(_ fresh: [Identifier: [VerifiedEntry]]) {
+        for (incarnation, list) in fresh where logs[incarnation]?.isInDoubt == true {
+            for verified in list {
+                doubtfulPacks.formUnion(verified.entry.packs)
+                allPoints[verified.id]?.isInDoubt = true
             }
         }
     }

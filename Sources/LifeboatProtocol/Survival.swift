@@ -26,14 +26,15 @@ public struct Survival: Sendable {
             if keepers[keeper] != nil { own.insert(reference.digest) }
             if keepers.count > (keepers[keeper] == nil ? 0 : 1) { others.insert(reference.digest) }
         }
-        self.others = rules.contains(.respectOtherKeepers) ? others : []
+        if !rules.contains(.respectOtherKeepers) { others = [] }
+        self.others = others.union(ledger.doubtfulPacks)
         self.own = own
     }
 
     /// The packs that must stay for the sake of something that lies in `copies`.
     ///
-    /// One that no other keeper condemns, if there is one; else all, for who knows which of them
-    /// the others let go. Empty when no pack that counts has it.
+    /// One that no other keeper condemns and no fence may cut off, if there is one; else all, for
+    /// who knows which of them go. Empty when no pack that counts has it.
     public func kept(of copies: some Sequence<Digest>) -> [Digest] {
         var best: Digest?
         var doubtful: [Digest] = []
