@@ -44,6 +44,8 @@ targets += module(
 targets += module(
     "LifeboatProtocol", ["LifeboatCore", "LifeboatFormat"], tests: ["LifeboatTesting"])
 targets += module(
+    "LifeboatSimulation", ["LifeboatCore", "LifeboatFormat", "LifeboatProtocol"])
+targets += module(
     "LifeboatArchive",
     [
         "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
@@ -66,6 +68,10 @@ targets += [
             "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
             "LifeboatTesting",
         ], swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatSimulate",
+        dependencies: ["LifeboatProtocol", "LifeboatSimulation", argumentParser],
+        swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
     .executableTarget(
         name: "LifeboatCommand",
@@ -92,6 +98,7 @@ let package = Package(
         .executable(name: "lifeboat", targets: ["LifeboatCommand"]),
         .executable(name: "lifeboat-lab", targets: ["LifeboatLab"]),
         .executable(name: "lifeboat-fuzz", targets: ["LifeboatFuzz"]),
+        .executable(name: "lifeboat-simulate", targets: ["LifeboatSimulate"]),
         .library(name: "Lifeboat", targets: ["Lifeboat"]),
     ],
     dependencies: [

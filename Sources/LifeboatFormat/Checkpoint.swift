@@ -135,6 +135,8 @@ public struct Checkpoint: Hashable, Sendable {
     public var runs: [Group] = []
     public var condemnations: [Condemnation] = []
     public var doomed: [ObjectReference] = []
+    /// Packs all of whose needed content keepers have stored anew.
+    public var emptied: [Digest] = []
     /// By keeper's incarnation (as member), its list of sparse packs.
     public var sparse: [Group] = []
 
@@ -160,6 +162,7 @@ extension Checkpoint {
                     .array([$0.by.payload, ObjectReference.payload($0.references)])
                 }),
             10: ObjectReference.payload(doomed), 11: .array(sparse.map(\.payload)),
+            12: CBOR.joined(emptied),
         ])
     }
 
@@ -186,6 +189,7 @@ extension Checkpoint {
         }
         doomed = try fields.references(10)
         for value in try fields.array(11) { sparse.append(try Group(value, subject)) }
+        emptied = try fields.joinedDigests(12)
     }
 }
 

@@ -64,6 +64,8 @@ public struct LogEntry: Hashable, Sendable {
     public var released: [ObjectReference] = []
     /// Objects that are deleted from here on, for ever.
     public var doomed: [ObjectReference] = []
+    /// Packs all of whose needed content lies in `packs` too.
+    public var emptied: [Digest] = []
     /// Points, by id.
     public var forgotten: [Digest] = []
     public var held: [Digest] = []
@@ -98,7 +100,7 @@ public struct LogEntry: Hashable, Sendable {
     public var needsKeeper: Bool {
         !condemned.isEmpty || !released.isEmpty || !doomed.isEmpty || !forgotten.isEmpty
             || !held.isEmpty || !unheld.isEmpty || !fenced.isEmpty || !ends.isEmpty
-            || proposal != nil || checkpoint != nil || sparse != nil
+            || !emptied.isEmpty || proposal != nil || checkpoint != nil || sparse != nil
     }
 
     /// The log's last entry, as others remember it.
@@ -139,6 +141,7 @@ extension LogEntry {
         map[24] = proposal?.payload
         map[25] = checkpoint?.payload
         if let sparse { map[26] = CBOR.joined(sparse) }
+        list(27, emptied, CBOR.joined)
         return .map(map)
     }
 
@@ -168,6 +171,7 @@ extension LogEntry {
         if fields.has(24) { proposal = try CheckpointName(fields.array(24), subject: subject) }
         if fields.has(25) { checkpoint = try CheckpointName(fields.array(25), subject: subject) }
         if fields.has(26) { sparse = try fields.joinedDigests(26) }
+        emptied = try fields.joinedDigests(27)
     }
 }
 

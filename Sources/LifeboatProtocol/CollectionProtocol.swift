@@ -293,6 +293,7 @@ public struct CollectionProtocol: Sendable {
         append { entry in
             entry.condemned = condemned
             entry.packs = tidying.packs
+            entry.emptied = tidying.emptied
             entry.runs = tidying.runs
             entry.replacedRuns = tidying.replacedRuns
             entry.sparse = tidying.sparse

@@ -48,6 +48,8 @@ public struct Ledger: Sendable {
         public var isHeld = false
         /// Salt and sealed tags that replace those of the body; empty for none.
         public var tags: [UInt8] = []
+        /// Whether a fence, or the root, may still cut it off: nothing may be built on it.
+        public var isInDoubt = false
 
         /// A point that no keeper has seen yet.
         public init(
@@ -68,6 +70,14 @@ public struct Ledger: Sendable {
     public struct Owner: Hashable, Sendable {
         public var member: Identifier
         public var domain: Identifier
+        /// Whether the member is a keeper.
+        public var isKeeper: Bool
+
+        public init(member: Identifier, domain: Identifier, isKeeper: Bool) {
+            self.member = member
+            self.domain = domain
+            self.isKeeper = isKeeper
+        }
     }
 
     public internal(set) var logs: [Identifier: Log] = [:]
@@ -75,6 +85,8 @@ public struct Ledger: Sendable {
     public internal(set) var allPoints: [Digest: Point] = [:]
     /// Every pack that a counted entry names and that is not doomed.
     public internal(set) var packs: [Digest: Owner] = [:]
+    /// Packs of entries that a fence, or the root, may still cut off.
+    public internal(set) var doubtfulPacks: Set<Digest> = []
     /// Index runs that are named and not replaced.
     public internal(set) var runs: [Digest: Owner] = [:]
     /// Runs that were replaced behind the checkpoint: they can be deleted.
@@ -82,6 +94,8 @@ public struct Ledger: Sendable {
     /// By object, the keepers that condemn it, and by which entry.
     public internal(set) var condemned: [ObjectReference: [Identifier: UInt64]] = [:]
     public internal(set) var doomed: Set<ObjectReference> = []
+    /// Packs all of whose needed content keepers have stored anew.
+    public internal(set) var emptied: Set<Digest> = []
     /// By keeper's incarnation.
     public internal(set) var sparse: [Identifier: [Digest]] = [:]
     /// When a keeper last looked, by its clock.
@@ -134,7 +148,17 @@ public struct Ledger: Sendable {
 
     /// Whether a session may rely on what lies in this pack.
     public func trusts(_ pack: Digest) -> Bool {
-        packs[pack] != nil && condemned[ObjectReference(.pack, pack)] == nil
+        packs[pack] != nil && !doubtfulPacks.contains(pack)
+            && condemned[ObjectReference(.pack, pack)] == nil
+    }
+
+    /// Whether what a run says of a pack is the word of somebody who knows: of the member that
+    /// added the pack, or of a keeper.
+    ///
+    /// Of others it could be a lie, for which neither chunks are left out nor copies deleted.
+    public func vouches(run: Digest, for pack: Digest) -> Bool {
+        guard let owner = runs[run], let added = packs[pack] else { return false }
+        return owner.isKeeper || owner.member == added.member
     }
 
     /// The last entry of each log.

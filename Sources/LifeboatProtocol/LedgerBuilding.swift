@@ -34,6 +34,7 @@ extension Ledger {
         noteSeen(keepers, fresh)
         takeTagEdits(keepers, fresh)
         endLogs(ends, roster)
+        if rules.contains(.relyOnlyOnWhatStands) { noteDoubts(fresh) }
     }
 
     /// Entries behind what the base covers and before what the roster ends.
@@ -82,7 +83,8 @@ extension Ledger {
         log.head = verified.head
         log.time = entry.time
         logs[entry.incarnation] = log
-        let owner = Owner(member: entry.member, domain: entry.domain)
+        let owner = Owner(
+            member: entry.member, domain: entry.domain, isKeeper: isKeeper)
         for pack in entry.packs where packs[pack] == nil { packs[pack] = owner }
         for run in entry.runs where runs[run] == nil { runs[run] = owner }
         for run in entry.replacedRuns {
@@ -138,7 +140,11 @@ extension Ledger {
         for reference in entry.condemned {
             condemned[reference, default: [:]][keeper] = entry.sequence
         }
-        for reference in entry.released { dropCondemnation(reference, keeper) }
+        emptied.formUnion(entry.emptied)
+        for reference in entry.released {
+            dropCondemnation(reference, keeper)
+            emptied.remove(reference.digest)
+        }
         doomed.formUnion(entry.doomed)
         let mark = Checkpoint.Mark(keeper, entry.sequence)
         for id in entry.forgotten where allPoints[id]?.forgotten == nil {
@@ -158,7 +164,9 @@ extension Ledger {
     private mutating func drop(_ reference: ObjectReference) {
         condemned[reference] = nil
         switch reference.kind {
-        case .pack: packs[reference.digest] = nil
+        case .pack:
+            packs[reference.digest] = nil
+            emptied.remove(reference.digest)
         case .indexRun: runs[reference.digest] = nil
         case .pointBody: break
         }
@@ -222,6 +230,16 @@ extension Ledger {
                 logs[incarnation]?.isInDoubt = false
             } else if member.isSuspended {
                 logs[incarnation]?.isInDoubt = true
+            }
+        }
+    }
+
+    /// Notes what entries said whose logs may yet turn out to end before them.
+    private mutating func noteDoubts(_ fresh: [Identifier: [VerifiedEntry]]) {
+        for (incarnation, list) in fresh where logs[incarnation]?.isInDoubt == true {
+            for verified in list {
+                doubtfulPacks.formUnion(verified.entry.packs)
+                allPoints[verified.id]?.isInDoubt = true
             }
         }
     }

@@ -36,11 +36,11 @@ extension Ledger {
             allPoints[point.id] = record
         }
         for group in checkpoint.packs {
-            let owner = Owner(member: group.member, domain: group.domain)
+            let owner = owner(group, roster)
             for pack in group.digests { packs[pack] = owner }
         }
         for group in checkpoint.runs {
-            let owner = Owner(member: group.member, domain: group.domain)
+            let owner = owner(group, roster)
             for run in group.digests { runs[run] = owner }
         }
         for condemnation in checkpoint.condemnations {
@@ -50,7 +50,14 @@ extension Ledger {
             }
         }
         doomed = Set(checkpoint.doomed)
+        emptied = Set(checkpoint.emptied)
         for group in checkpoint.sparse { sparse[group.member] = group.digests }
+    }
+
+    private func owner(_ group: Checkpoint.Group, _ roster: Roster) -> Owner {
+        Owner(
+            member: group.member, domain: group.domain,
+            isKeeper: roster.member(group.member)?.role == .keeper)
     }
 
     /// The sum of everything so far, for others to begin with.
@@ -101,6 +108,7 @@ extension Ledger {
         }
         .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
         result.doomed = doomed.subtracting(deleted).sorted()
+        result.emptied = emptied.filter { packs[$0] != nil }.sorted()
         result.sparse = sparse.sorted { $0.key < $1.key }.map { keeper, digests in
             .init(member: keeper, domain: keeper, digests: digests)
         }

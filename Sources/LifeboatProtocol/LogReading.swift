@@ -2,7 +2,7 @@ public import LifeboatCore
 public import LifeboatFormat
 
 /// Reads what is needed of all logs, as a pure state machine: keepers first, then writers, then
-/// whether a keeper has summed up meanwhile.
+/// whether the roster has changed, or a keeper has summed up or fenced a log meanwhile.
 ///
 /// Ask `request`, fetch it, `take` the reply, until `request` is `nil`. Source:
 /// formats/collection.md, "Reading".
@@ -11,12 +11,15 @@ public struct LogReading: Sendable {
     public enum Request: Hashable, Sendable {
         case entry(Identifier, UInt64)
         case checkpoint(LogEntry.CheckpointName)
+        /// The newest roster.
+        case roster
     }
 
     /// What was found.
     public enum Reply: Sendable {
         case entry(VerifiedEntry)
         case checkpoint(Checkpoint)
+        case roster(Roster)
         /// There is nothing under the name.
         case missing
         /// There is something, and it is not what it should be.
@@ -31,10 +34,11 @@ public struct LogReading: Sendable {
     }
 
     private enum Phase: Sendable {
-        case searching, heads, base, keepers, writers, checking, checkHeads, done
+        case searching, heads, base, keepers, writers, roster, checking, checkEntries, done
     }
 
-    public let roster: Roster
+    /// Who is a member; the newest when all has been read.
+    public private(set) var roster: Roster
     private let rules: Rules
     /// How far each log reached when somebody looked earlier: what is missing before is a gap.
     private let reach: [Identifier: UInt64]
@@ -43,6 +47,8 @@ public struct LogReading: Sendable {
     private var keepers: [(member: Identifier, number: UInt64, search: LogSearch)] = []
     private var pendingMembers: [Identifier] = []
     private var position = 0
+    /// Where keepers' logs ended, and those that a keeper would begin next.
+    private var lookouts: [(incarnation: Identifier, end: UInt64, search: LogSearch)] = []
     private var headEntries: [Identifier: VerifiedEntry] = [:]
     public private(set) var base: (name: LogEntry.CheckpointName, checkpoint: Checkpoint)?
     private var unusable: Set<LogEntry.CheckpointName> = []
@@ -52,7 +58,7 @@ public struct LogReading: Sendable {
     public private(set) var gaps: [Gap] = []
     /// Checkpoints that are missing or damaged.
     public private(set) var lostCheckpoints: [LogEntry.CheckpointName] = []
-    /// How often reading began anew because a keeper summed up meanwhile.
+    /// How often reading began anew because of what happened meanwhile.
     public private(set) var restarts = 0
 
     /// - `seen`: heads that the reader remembers, which save questions and show gaps.
@@ -101,12 +107,14 @@ public struct LogReading: Sendable {
     public var request: Request? {
         switch phase {
         case .searching:
-            return .entry(
-                incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
-        case .heads, .checkHeads: return .entry(incarnation(position), keepers[position].search.end)
+            return .entry(incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
+        case .heads: return .entry(incarnation(position), keepers[position].search.end)
         case .base: return newest.map { .checkpoint($0) }
         case .keepers, .writers: return .entry(queue[0].incarnation, next)
-        case .checking: return .entry(incarnation(position), keepers[position].search.question)
+        case .roster: return .roster
+        case .checking:
+            return .entry(lookouts[position].incarnation, lookouts[position].search.question)
+        case .checkEntries: return .entry(lookouts[position].incarnation, next)
         case .done: return nil
         }
     }
@@ -126,8 +134,9 @@ public struct LogReading: Sendable {
             skipEmpty()
         case .base: takeBase(reply)
         case .keepers, .writers: takeEntry(reply)
+        case .roster: takeRoster(reply)
         case .checking: takeCheck(reply)
-        case .checkHeads: takeCheckHead(reply)
+        case .checkEntries: takeCheckEntry(reply)
         case .done: break
         }
     }
@@ -191,12 +200,11 @@ public struct LogReading: Sendable {
     private mutating func nextLog() {
         guard let log = queue.first else {
             if phase == .keepers { return beginWriters() }
-            position = 0
-            for index in keepers.indices {
-                keepers[index].search = LogSearch(from: keepers[index].search.end)
+            if rules.contains(.readRosterAgain) {
+                phase = .roster
+            } else {
+                beginChecking()
             }
-            phase = .checking
-            if keepers.isEmpty || !rules.contains(.readKeepersFirst) { phase = .done }
             return
         }
         next = cutoff(log.incarnation) + 1
@@ -232,7 +240,7 @@ public struct LogReading: Sendable {
                 queue.append((Incarnation.id(of: log.member, number: number + 1), log.member, true))
             }
             return nextLog()
-        case .missing, .damaged, .checkpoint:
+        case .missing, .damaged, .checkpoint, .roster:
             gaps.append(
                 Gap(incarnation: log.incarnation, sequence: next, isMissing: !reply.isThere))
         }
@@ -240,12 +248,39 @@ public struct LogReading: Sendable {
         if phase == .keepers { skipIfRead() }
     }
 
+    private mutating func takeRoster(_ reply: Reply) {
+        if case .roster(let newest) = reply, newest.number > roster.number {
+            // A new member's log was not read; one that was ended may have been read too far.
+            roster = newest
+            return beginAgain()
+        }
+        beginChecking()
+    }
+
+    private mutating func beginAgain() {
+        restarts += 1
+        begin()
+    }
+
+    private mutating func beginChecking() {
+        position = 0
+        lookouts = keepers.indices.map {
+            (incarnation($0), keepers[$0].search.end, LogSearch(from: keepers[$0].search.end))
+        }
+        for member in roster.members where member.role == .keeper {
+            let number = (keepers.last { $0.member == member.id }?.number ?? 0) + 1
+            lookouts.append((Incarnation.id(of: member.id, number: number), 0, LogSearch()))
+        }
+        phase = .checking
+        if lookouts.isEmpty || !rules.contains(.readKeepersFirst) { phase = .done }
+    }
+
     private mutating func takeCheck(_ reply: Reply) {
-        keepers[position].search.answer(reply.isThere)
-        guard keepers[position].search.isDone else { return }
-        let known = headEntries[incarnation(position)]?.entry.sequence ?? 0
-        if keepers[position].search.end > known {
-            phase = .checkHeads
+        lookouts[position].search.answer(reply.isThere)
+        guard lookouts[position].search.isDone else { return }
+        if lookouts[position].search.end > lookouts[position].end {
+            next = lookouts[position].end + 1
+            phase = .checkEntries
         } else {
             nextCheck()
         }
@@ -253,17 +288,27 @@ public struct LogReading: Sendable {
 
     private mutating func nextCheck() {
         position += 1
-        phase = position < keepers.count ? .checking : .done
+        phase = position < lookouts.count ? .checking : .done
     }
 
-    private mutating func takeCheckHead(_ reply: Reply) {
-        if case .entry(let verified) = reply, let name = verified.entry.checkpoint,
-            !unusable.contains(name), name.ordinal > base?.name.ordinal ?? 0
-        {
-            restarts += 1
-            begin()
-        } else {
+    /// Looks at what a keeper has written meanwhile.
+    ///
+    /// After a checkpoint, entries that were to be read may be gone. After a fence, entries that
+    /// were read may turn out to stand behind it.
+    private mutating func takeCheckEntry(_ reply: Reply) {
+        switch reply {
+        case .missing: return beginAgain()
+        case .entry(let verified):
+            let name = verified.entry.checkpoint.flatMap { unusable.contains($0) ? nil : $0 }
+            if name?.ordinal ?? 0 > base?.name.ordinal ?? 0 || !verified.entry.fenced.isEmpty {
+                return beginAgain()
+            }
+        default: break
+        }
+        if next == lookouts[position].search.end {
             nextCheck()
+        } else {
+            next += 1
         }
     }
 }

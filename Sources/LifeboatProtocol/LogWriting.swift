@@ -119,6 +119,7 @@ public struct LogWriting: Sendable {
     }
 
     private mutating func finishReading(_ reading: LogReading) {
+        roster = reading.roster
         ledger = reading.ledger
         gaps = reading.gaps
         stage = .idle
@@ -212,14 +213,15 @@ public struct LogWriting: Sendable {
     // MARK: replies
 
     public mutating func take(_ reply: Reply) {
-        switch (stage, reply) {
-        case (.reading(var reading), .read(let found)):
+        if case .reading(var reading) = stage, case .read(let found) = reply {
+            // Nobody else holds it meanwhile, so that its entries are not copied for each.
+            stage = .idle
             reading.take(found)
-            if reading.request == nil {
-                finishReading(reading)
-            } else {
-                stage = .reading(reading)
-            }
+            stage = .reading(reading)
+            if reading.request == nil { finishReading(reading) }
+            return
+        }
+        switch (stage, reply) {
         case (.adopting, .remembered), (.keeping, .remembered): stage = .idle
         case (.noting, .remembered): stage = .putting
         case (.putting, .put(let result)):
@@ -234,7 +236,7 @@ public struct LogWriting: Sendable {
         switch found {
         case .missing: stage = .putting
         case .entry(let verified) where verified.id == memory.pending: finishAppending()
-        case .entry, .damaged, .checkpoint:
+        case .entry, .damaged, .checkpoint, .roster:
             outcome = .displaced
             stage = .idle
         }

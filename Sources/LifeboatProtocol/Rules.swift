@@ -39,10 +39,16 @@ public struct Rules: OptionSet, Hashable, Sendable {
     /// Unnamed objects are condemned like all others before they are deleted.
     public static let condemnOrphans = Rules(rawValue: 1 << 15)
 
+    /// The roster is read again when the logs have been read.
+    public static let readRosterAgain = Rules(rawValue: 1 << 16)
+    /// Nobody relies on entries that a fence may still cut off.
+    public static let relyOnlyOnWhatStands = Rules(rawValue: 1 << 17)
+
     public static let all: Rules = [
         .openBeforeReading, .waitForSessions, .markAgain, .trustOnlyNamedPacks,
         .keepForgottenRoots, .respectOtherKeepers, .checkFenceAfterCommit, .announceFenceFirst,
         .ignoreBehindFence, .noticeForeignEntries, .readKeepersFirst, .adoptOpenSessionsOnly,
-        .askForNames, .noCheckpointInDoubt, .keepAnchors, .condemnOrphans,
+        .askForNames, .noCheckpointInDoubt, .keepAnchors, .condemnOrphans, .readRosterAgain,
+        .relyOnlyOnWhatStands,
     ]
 }

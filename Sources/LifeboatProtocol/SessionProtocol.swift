@@ -119,7 +119,9 @@ public struct SessionProtocol: Sendable {
         guard let head, let log = writing.log,
             head.incarnation == writing.incarnation || !rules.contains(.noticeForeignEntries)
         else { return false }
-        if rules.contains(.checkFenceAfterCommit), !log.fencedBy.isEmpty || log.isEnded {
+        if rules.contains(.checkFenceAfterCommit),
+            !log.fencedBy.isEmpty || log.isEnded || log.isInDoubt
+        {
             return false
         }
         return log.head.sequence >= head.sequence

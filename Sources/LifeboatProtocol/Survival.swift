@@ -6,20 +6,32 @@ import LifeboatFormat
 /// Source: formats/collection.md, "Copies".
 public struct Survival: Sendable {
     private let named: [Digest: Ledger.Owner]
+    /// Packs that other keepers condemn; that this one condemns; that one had better not keep.
     private let others: Set<Digest>
     private let own: Set<Digest>
+    private let avoided: Set<Digest>
+    /// Packs whose needed content lies in keepers' packs too.
     private let emptied: Set<Digest>
+    private let isProven: @Sendable (Digest) -> Bool
 
     /// - `emptied`: packs whose content the keeper has just stored anew.
     /// - `added`: packs that the keeper has just stored.
+    /// - `avoided`: packs that had better not be kept if there is a choice.
+    /// - `isProven`: whether a pack is known to hold what its directory says, so that the copies
+    ///   of other members need not be kept for safety's sake.
     public init(
         _ ledger: Ledger, keeper: Identifier, emptied: Set<Digest> = [], added: [Digest] = [],
-        rules: Rules = .all
+        avoided: Set<Digest> = [], rules: Rules = .all,
+        isProven: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
         var named = ledger.packs
-        for pack in added { named[pack] = .init(member: keeper, domain: keeper) }
+        for pack in added {
+            named[pack] = .init(member: keeper, domain: keeper, isKeeper: true)
+        }
         self.named = named
-        self.emptied = emptied
+        self.emptied = emptied.union(ledger.emptied)
+        self.avoided = avoided.union(self.emptied)
+        self.isProven = isProven
         var others: Set<Digest> = []
         var own: Set<Digest> = []
         for (reference, keepers) in ledger.condemned where reference.kind == .pack {
@@ -32,24 +44,46 @@ public struct Survival: Sendable {
 
     /// The packs that must stay for the sake of something that lies in `copies`.
     ///
-    /// One that no other keeper condemns, if there is one; else all, for who knows which of them
-    /// the others let go. Empty when no pack that counts has it.
+    /// One proven pack that no other keeper condemns, if there is one. Else one for each member
+    /// that added copies, for a member may lie about what its packs hold; all keepers count as
+    /// one. Of a member's packs that other keepers condemn, all: who knows which of them the
+    /// others let go. Empty when no pack that counts has it.
     public func kept(of copies: some Sequence<Digest>) -> [Digest] {
-        var best: Digest?
+        var safe: [Digest] = []
         var doubtful: [Digest] = []
         for pack in copies where named[pack] != nil {
-            guard !others.contains(pack) else {
-                doubtful.append(pack)
-                continue
-            }
-            if best.map({ isBetter(pack, than: $0) }) ?? true { best = pack }
+            if others.contains(pack) { doubtful.append(pack) } else { safe.append(pack) }
         }
-        return best.map { [$0] } ?? doubtful
+        guard let best = safe.min(by: isBetter) else { return doubtful }
+        if safe.count + doubtful.count == 1 || isProven(best) { return [best] }
+        return keptByMember(safe, doubtful)
     }
 
-    private func isBetter(_ pack: Digest, than other: Digest) -> Bool {
-        let rank = (emptied.contains(pack) ? 2 : 0) + (own.contains(pack) ? 1 : 0)
-        let otherRank = (emptied.contains(other) ? 2 : 0) + (own.contains(other) ? 1 : 0)
+    private func keptByMember(_ safe: [Digest], _ doubtful: [Digest]) -> [Digest] {
+        let groups = Dictionary(grouping: safe + doubtful) { pack in
+            named[pack].flatMap { $0.isKeeper ? nil : $0.member }
+        }
+        let isSafe = Set(safe)
+        let isMoved = groups[nil]?.contains(where: isSafe.contains) == true
+        var result: [Digest] = []
+        for (member, packs) in groups {
+            guard let best = packs.filter(isSafe.contains).min(by: isBetter) else {
+                result += packs
+                continue
+            }
+            // A keeper has stored this member's copy anew.
+            if member != nil, isMoved, emptied.contains(best) { continue }
+            result.append(best)
+        }
+        return result.sorted()
+    }
+
+    private func isBetter(_ pack: Digest, _ other: Digest) -> Bool {
+        let (rank, otherRank) = (rank(pack), rank(other))
         return rank != otherRank ? rank < otherRank : pack < other
+    }
+
+    private func rank(_ pack: Digest) -> Int {
+        (avoided.contains(pack) ? 2 : 0) + (own.contains(pack) ? 1 : 0)
     }
 }

@@ -1,0 +1,143 @@
+import ArgumentParser
+import LifeboatProtocol
+import LifeboatSimulation
+
+/// Runs the repository's protocol through random schedules of faults.
+@main
+struct Simulate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lifeboat-simulate",
+        abstract: "Run the repository's protocol through random schedules of faults.")
+
+    @Option(help: "How many schedules.") var schedules: UInt64 = 10_000
+    @Option(help: "Where the seeds begin.") var seed: UInt64 = 1
+    @Option(help: "Skip so many schedules.") var first: UInt64 = 0
+    @Option(help: "Threads.") var workers = 2
+    @Option(help: "Switch one rule off.") var without: String?
+    @Flag(help: "Switch off one rule after the other, and tell when that is found.")
+    var table = false
+    @Flag(help: "Print the events of one schedule: the first.") var trace = false
+
+    mutating func validate() throws {
+        if let without, !Campaign.rules.contains(where: { $0.name == without }) {
+            throw ValidationError(
+                "there is no rule \(without); the rules are "
+                    + Campaign.rules.map(\.name).joined(separator: ", "))
+        }
+        guard workers > 0 else { throw ValidationError("at least one worker is needed") }
+    }
+
+    func run() async throws {
+        if table { return try await printTable() }
+        let off = Campaign.rules.first { $0.name == without }?.rule ?? []
+        let rules = Rules.all.subtracting(off)
+        if trace {
+            let result = Campaign.run(seed: seed + first, rules: rules, isTraced: true)
+            for event in result.events { print(event) }
+            print(Self.describe(result))
+            if result.violation != nil { throw ExitCode.failure }
+            return
+        }
+        let started = ContinuousClock.now
+        let outcome = await Search(first: seed + first, count: schedules, rules: rules)
+            .run(workers: workers)
+        let duration = ContinuousClock.now - started
+        let seconds = Double(duration.components.seconds)
+            + Double(duration.components.attoseconds) / 1e18
+        print(
+            "\(outcome.schedules) schedules, \(outcome.steps) steps, \(outcome.counted) points",
+            "that count, \(outcome.voided) void sessions,",
+            "\(Int(Double(outcome.schedules) / max(seconds, 0.001))) schedules/s")
+        if let worst = outcome.violation {
+            print("seed \(worst.seed): \(worst.violation ?? "")")
+            throw ExitCode.failure
+        }
+        print("nothing went wrong")
+    }
+
+    private static func describe(_ result: ScheduleResult) -> String {
+        "seed \(result.seed): \(result.violation ?? "nothing went wrong"), \(result.steps) steps, "
+            + "\(result.counted) points that count, digest \(String(result.digest, radix: 16))"
+    }
+
+    private func printTable() async throws {
+        print("| rule | what it stops | schedules until found | seed | what went wrong |")
+        print("|---|---|---:|---:|---|")
+        var isMissing = false
+        for rule in Campaign.rules {
+            let search = Search(
+                first: seed + first, count: schedules, rules: Rules.all.subtracting(rule.rule))
+            let outcome = await search.run(workers: workers)
+            if let found = outcome.violation {
+                print(
+                    "| `\(rule.name)` | \(rule.purpose) | \(found.seed - seed - first + 1)",
+                    "| \(found.seed) | \(found.violation ?? "") |")
+            } else {
+                isMissing = true
+                print("| `\(rule.name)` | \(rule.purpose) | not in \(schedules) | | |")
+            }
+        }
+        if isMissing { throw ExitCode.failure }
+    }
+}
+
+/// Looks for the first schedule that goes wrong.
+struct Search: Sendable {
+    struct Outcome: Sendable {
+        var schedules: UInt64 = 0
+        var steps = 0
+        var counted = 0
+        var voided = 0
+        /// The one with the least seed.
+        var violation: ScheduleResult?
+
+        mutating func add(_ other: Outcome) {
+            schedules += other.schedules
+            steps += other.steps
+            counted += other.counted
+            voided += other.voided
+            if let found = other.violation, found.seed < violation?.seed ?? .max {
+                violation = found
+            }
+        }
+    }
+
+    var first: UInt64
+    var count: UInt64
+    var rules: Rules
+
+    func run(workers: Int) async -> Outcome {
+        var outcome = Outcome()
+        let stride: UInt64 = 200
+        var next: UInt64 = 0
+        await withTaskGroup(of: Outcome.self) { group in
+            for _ in 0..<workers where next < count {
+                let begin = next
+                group.addTask { self.part(begin, min(stride, count - begin)) }
+                next += stride
+            }
+            while let part = await group.next() {
+                outcome.add(part)
+                guard outcome.violation == nil, next < count else { continue }
+                let begin = next
+                group.addTask { self.part(begin, min(stride, count - begin)) }
+                next += stride
+            }
+        }
+        return outcome
+    }
+
+    private func part(_ begin: UInt64, _ count: UInt64) -> Outcome {
+        var outcome = Outcome()
+        for offset in begin..<begin + count {
+            let result = Campaign.run(seed: first + offset, rules: rules)
+            outcome.add(
+                Outcome(
+                    schedules: 1, steps: result.steps, counted: result.counted,
+                    voided: result.voided,
+                    violation: result.violation == nil ? nil : result))
+            if outcome.violation != nil { break }
+        }
+        return outcome
+    }
+}

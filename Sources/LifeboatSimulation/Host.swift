@@ -1,0 +1,83 @@
+import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+
+/// A machine with a state directory and processes that share it.
+///
+/// It can be cloned and set back: see `copy`.
+struct Host {
+    var member: Identifier
+    var role: Roster.Role
+    var memory = HostMemory()
+    /// Packs that each session has stored, until its commit is known to count.
+    var journal: [Identifier: [Digest]] = [:]
+    /// The process that holds the state directory's lock.
+    var lock: Int?
+    var processes: [Process]
+    var machine = 0
+    /// What the machine's volume holds: a chunk at each position.
+    var volume: [UInt8] = []
+    var clockOffset = 0
+    var isGone = false
+    /// How many operations its processes may still begin.
+    var remaining = 0
+
+    /// The same host once more, with all that runs on it.
+    var copy: Host {
+        var copy = self
+        copy.processes = processes.map { $0.copy() }
+        return copy
+    }
+
+    mutating func crash(_ process: Int) {
+        processes[process] = Process()
+        if lock == process { lock = nil }
+    }
+}
+
+/// One run of the program; at most one of the protocols is going on.
+///
+/// By reference, for its state is large and changes with every step.
+final class Process {
+    var session: SessionProtocol?
+    var work = SessionWork()
+    var collection: CollectionProtocol?
+    var collecting = CollectionWork()
+    var fence: FenceProtocol?
+    var keeping: KeepingProtocol?
+    var asleepUntil = 0
+
+    func copy() -> Process {
+        let copy = Process()
+        copy.session = session
+        copy.work = work
+        copy.collection = collection
+        copy.collecting = collecting
+        copy.fence = fence
+        copy.keeping = keeping
+        copy.asleepUntil = asleepUntil
+        return copy
+    }
+
+    var isIdle: Bool { session == nil && collection == nil && fence == nil && keeping == nil }
+}
+
+/// What a session does between opening and commit.
+struct SessionWork {
+    var isPlanned = false
+    var positions: [UInt8] = []
+    var machine = 0
+    /// Packs still to be stored, by name.
+    var toStore: [(pack: Digest, chunks: UInt64)] = []
+    var stored: [Digest] = []
+    var run: Digest?
+    var body: Digest?
+    var isBodyStored = false
+}
+
+/// What a keeper has in hand during one step of collection.
+struct CollectionWork {
+    var toDelete: [ObjectReference]?
+    var deleted: [ObjectReference] = []
+    var isNamed = false
+}

@@ -1,0 +1,293 @@
+import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+
+extension Simulation {
+    // MARK: forgetting
+
+    func beginKeeping(_ host: Int, _ process: Int) {
+        hosts[host].lock = process
+        hosts[host].processes[process].keeping = KeepingProtocol(
+            writing: writing(host), time: clock(host))
+        note(host, process, "begins to forget", 8)
+    }
+
+    func stepKeeping(_ host: Int, _ process: Int) {
+        if let action = hosts[host].processes[process].keeping!.action {
+            let reply = perform(action, host, process)
+            hosts[host].processes[process].keeping!.take(reply)
+        }
+        if hosts[host].processes[process].keeping!.isReady {
+            let points = forgettable(hosts[host].processes[process].keeping!.writing.ledger)
+            hosts[host].processes[process].keeping!.decide(
+                points.isEmpty ? nil : { entry in entry.forgotten = points })
+        }
+        guard let verdict = hosts[host].processes[process].keeping!.verdict else { return }
+        note(host, process, "forgetting: \(verdict)", 9)
+        hosts[host].processes[process].keeping = nil
+        hosts[host].lock = nil
+        if case .refused(let refusal) = verdict { fail("a host was refused: \(refusal)") }
+    }
+
+    /// Some points that are not their machines' newest.
+    private func forgettable(_ ledger: Ledger) -> [Digest] {
+        var newest: [Int: Digest] = [:]
+        let points = ledger.points
+        func machine(_ point: Ledger.Point) -> Int {
+            store.objects.content(ObjectReference(.pointBody, point.body))?.machine ?? -1
+        }
+        for point in points { newest[machine(point)] = point.id }
+        return points.filter { newest[machine($0)] != $0.id && random.chance(600) }.map(\.id)
+    }
+
+    // MARK: fencing
+
+    func beginFence(_ host: Int, _ process: Int, isRight: Bool) {
+        guard let ledger = truth() else { return }
+        var logs: [Identifier] = []
+        for (incarnation, log) in ledger.logs.sorted(by: { $0.key < $1.key })
+        where !log.isKeeper && !log.isEnded {
+            if log.fencedBy.contains(hosts[host].incarnation) {
+                logs.append(incarnation)
+            } else if !isRight {
+                if random.chance(400) { logs.append(incarnation) }
+            } else if isAbandoned(incarnation) {
+                logs.append(incarnation)
+            }
+        }
+        guard !logs.isEmpty else { return }
+        hosts[host].lock = process
+        hosts[host].processes[process].fence = FenceProtocol(
+            logs, writing: writing(host), time: clock(host), rules: rules)
+        note(host, process, "fences \(logs.map(describe))", 10)
+    }
+
+    /// Whether no host goes on with this log.
+    func isAbandoned(_ incarnation: Identifier) -> Bool {
+        !hosts.contains { !$0.isGone && $0.incarnation == incarnation }
+    }
+
+    func stepFence(_ host: Int, _ process: Int) {
+        if let action = hosts[host].processes[process].fence!.action {
+            let reply = perform(action, host, process)
+            hosts[host].processes[process].fence!.take(reply)
+        }
+        guard let verdict = hosts[host].processes[process].fence!.verdict else { return }
+        note(host, process, "fence: \(verdict)", 11)
+        hosts[host].processes[process].fence = nil
+        hosts[host].lock = nil
+        if case .refused(let refusal) = verdict { fail("a host was refused: \(refusal)") }
+    }
+
+    // MARK: collecting
+
+    func beginCollection(_ host: Int, _ process: Int) {
+        hosts[host].lock = process
+        let tidies = random.chance(tidying)
+        hosts[host].processes[process].collecting = CollectionWork()
+        hosts[host].processes[process].collection = CollectionProtocol(
+            writing: writing(host), time: clock(host), tidies: tidies, rules: rules)
+        note(host, process, "begins to collect\(tidies ? ", tidying" : "")", 12)
+    }
+
+    func stepCollection(_ host: Int, _ process: Int) {
+        guard let action = hosts[host].processes[process].collection!.action else {
+            return endCollection(host, process)
+        }
+        guard let reply = reply(to: action, host, process) else { return }
+        // A step that could not go on has been dropped.
+        guard hosts[host].processes[process].collection != nil else { return }
+        hosts[host].processes[process].collection!.take(reply)
+        if hosts[host].processes[process].collection!.verdict != nil {
+            endCollection(host, process)
+        }
+    }
+
+    private func endCollection(_ host: Int, _ process: Int) {
+        guard let verdict = hosts[host].processes[process].collection!.verdict else {
+            return fail("collection has nothing to do and no verdict")
+        }
+        note(host, process, "collection: \(verdict)", 13)
+        hosts[host].processes[process].collection = nil
+        hosts[host].lock = nil
+        switch verdict {
+        case .refused(let refusal): fail("a host was refused: \(refusal)")
+        case .damaged(let gaps): fail("a keeper finds entries missing: \(describe(gaps))")
+        case .done, .void: break
+        }
+    }
+
+    func describe(_ gaps: [LogReading.Gap]) -> String {
+        gaps.map { "\(describe($0.incarnation))#\($0.sequence)" }.joined(separator: " ")
+    }
+
+    /// Does what collection asks for; `nil` when it takes another step, or is given up.
+    private func reply(
+        to action: CollectionProtocol.Action, _ host: Int, _ process: Int
+    ) -> CollectionProtocol.Reply? {
+        switch action {
+        case .log(let action): return .log(perform(action, host, process))
+        case .list: return .listed(listObjects())
+        case .mark(let round):
+            return kept(round, host, process).map { .marked(.init(kept: $0)) }
+        case .tidy: return .tidied(tidy(host, process))
+        case .readRoster: return .roster(roster)
+        case .delete(let references):
+            return delete(references, host, process).map { .deleted($0) }
+        case .storeCheckpoint(let checkpoint):
+            let name = LogEntry.CheckpointName(
+                ordinal: checkpoint.ordinal,
+                digest: SimulatedName.digest(of: checkpoint.payload.encoded()))
+            if random.chance(faults.lostReply) { return nil }
+            _ = store.checkpoints.put(name, checkpoint, at: now)
+            return .storedCheckpoint(name)
+        case .truncate(let name, let checkpoint):
+            truncate(name, checkpoint)
+            isDirty = true
+            note(host, process, "truncates behind checkpoint \(name.ordinal)", 14)
+            return .truncated
+        }
+    }
+
+    /// The names that a listing shows, each from some time of late.
+    func listObjects() -> [ObjectReference] {
+        let isStale = random.chance(faults.staleListing)
+        var result: [ObjectReference] = []
+        for slot in store.objects.slots {
+            let time = isStale ? now - random.span(3000) : now
+            if slot.isListed(asOf: time) { result.append(slot.name) }
+        }
+        return result
+    }
+
+    // MARK: marking
+
+    /// The packs that must stay.
+    private func kept(
+        _ round: CollectionProtocol.Round, _ host: Int, _ process: Int
+    ) -> Set<Digest>? {
+        let writing = hosts[host].processes[process].collection!.writing
+        let survival = Survival(
+            writing.ledger, keeper: writing.incarnation, emptied: Set(round.emptied),
+            added: round.added, rules: rules)
+        let packs = Set(writing.ledger.packs.keys).union(round.added).sorted()
+        guard let needed = needed(round.roots, host, process) else { return nil }
+        var kept: Set<Digest> = []
+        for chunk in 0..<chunkCount where needed >> UInt64(chunk) & 1 == 1 {
+            let copies = packs.filter { contents(of: $0) >> UInt64(chunk) & 1 == 1 }
+            kept.formUnion(survival.kept(of: copies))
+        }
+        return kept
+    }
+
+    /// All chunks that the bodies of these points reach.
+    private func needed(_ roots: [Ledger.Point], _ host: Int, _ process: Int) -> UInt64? {
+        var needed: UInt64 = 0
+        for root in roots {
+            if let body = store.objects[ObjectReference(.pointBody, root.body)] {
+                needed |= body.chunks
+            } else if root.forgotten == nil {
+                // Another keeper may have forgotten it meanwhile, for good; this step is given up.
+                note(host, process, "misses the body of \(root.id.brief)", 15)
+                hosts[host].crash(process)
+                isDirty = true
+                return nil
+            }
+        }
+        return needed
+    }
+
+    // MARK: tidying
+
+    private func tidy(_ host: Int, _ process: Int) -> CollectionProtocol.Tidying {
+        var result = CollectionProtocol.Tidying()
+        let collection = hosts[host].processes[process].collection!
+        let ledger = collection.ledger
+        guard let needed = needed(ledger.roots(rules), host, process) else { return result }
+        var live: UInt64 = 0
+        for pack in ledger.packs.keys.sorted()
+        where ledger.condemned[ObjectReference(.pack, pack)] == nil && random.chance(400) {
+            guard let content = store.objects[ObjectReference(.pack, pack)] else { continue }
+            guard content.chunks & needed != 0 else { continue }
+            result.emptied.append(pack)
+            live |= content.chunks & needed
+            if result.emptied.count == 3 { break }
+        }
+        if live != 0 {
+            let pack = newName()
+            while !put(ObjectReference(.pack, pack), .init(chunks: live)) {}
+            result.packs = [pack]
+        }
+        let runs = ledger.runs.keys.sorted()
+        if runs.count > 2, random.chance(500) {
+            let run = newName()
+            while !put(ObjectReference(.indexRun, run), .init()) {}
+            result.runs = [run]
+            result.replacedRuns = Array(runs.prefix(2))
+        }
+        note(
+            host, process,
+            "tidies \(result.emptied.map(\.brief)) into \(result.packs.map(\.brief)) \(bits(live))",
+            16)
+        return result
+    }
+
+    // MARK: deleting
+
+    private func delete(
+        _ references: [ObjectReference], _ host: Int, _ process: Int
+    ) -> [ObjectReference]? {
+        if hosts[host].processes[process].collecting.toDelete == nil {
+            var all = references
+            if !rules.contains(.condemnOrphans) {
+                let ledger = hosts[host].processes[process].collection!.ledger
+                all += listObjects().filter { $0.kind == .pack && ledger.packs[$0.digest] == nil }
+            }
+            hosts[host].processes[process].collecting.toDelete = all
+            note(host, process, "deletes \(all.map(describe))", 17)
+        }
+        guard let next = hosts[host].processes[process].collecting.toDelete?.popLast() else {
+            hosts[host].processes[process].collecting.toDelete = nil
+            return hosts[host].processes[process].collecting.deleted
+        }
+        if delete(next) { hosts[host].processes[process].collecting.deleted.append(next) }
+        return nil
+    }
+
+    private func truncate(_ name: LogEntry.CheckpointName, _ checkpoint: Checkpoint) {
+        let time = random.chance(faults.staleListing) ? now - random.span(3000) : now
+        var covered: [Identifier: (end: UInt64, isKeeper: Bool)] = [:]
+        for log in checkpoint.logs {
+            covered[log.head.incarnation] = (
+                log.head.sequence, roster.member(log.member)?.role == .keeper
+            )
+        }
+        for slot in store.entries.slots where slot.isListed(asOf: time) {
+            guard let log = covered[slot.name.incarnation], slot.name.sequence <= log.end else {
+                continue
+            }
+            let isAnchor =
+                log.isKeeper && rules.contains(.keepAnchors)
+                && LogSearch.isAnchor(slot.name.sequence, cutoff: log.end)
+            if isAnchor { continue }
+            if random.chance(faults.lateDelete) {
+                later(.deleteEntry(slot.name))
+            } else {
+                store.entries.delete(slot.name, at: now)
+            }
+        }
+        for slot in store.checkpoints.slots
+        where slot.isListed(asOf: time) && slot.name.ordinal < name.ordinal {
+            if random.chance(faults.lateDelete) {
+                later(.deleteCheckpoint(slot.name))
+            } else {
+                store.checkpoints.delete(slot.name, at: now)
+            }
+        }
+    }
+}
+
+extension Host {
+    /// The log that it would go on with.
+    var incarnation: Identifier { Incarnation.id(of: member, number: max(1, memory.number)) }
+}

@@ -1,0 +1,174 @@
+import LifeboatCore
+import LifeboatFormat
+public import LifeboatProtocol
+
+/// One schedule: a repository, its hosts, and everything that happens to them.
+///
+/// The seed fixes all of it. Source: docs/simulation.md.
+public final class Simulation {
+    static let repository = Identifier(0xA0, 0xA0)
+    static let domain = Identifier(0xD0, 0xD0)
+    static let positionCount = 5
+
+    let seed: UInt64
+    let rules: Rules
+    let isTraced: Bool
+    var random: Randomness
+    var faults: Faults
+    var store = SimulatedStore()
+    var late: [LateRequest] = []
+    var nextLate = Int.max
+    var roster: Roster { didSet { store.roster = roster } }
+    var hosts: [Host] = []
+    var now = 0
+    /// Names given so far.
+    var names: UInt64 = 0
+    var memberCount: UInt64 = 0
+    var machineCount = 0
+    var chunkCount = 12
+    /// How many keepers' operations tidy, in 1000.
+    var tidying = 500
+
+    // What an observer who sees everything knows.
+    var told: Set<Digest> = []
+    var everCounted: [Digest: (log: Identifier, member: Identifier)] = [:]
+    var forgotten: Set<Digest> = []
+    var isDirty = false
+    var violation: String?
+    var trace: UInt64 = 0
+    var events: [String] = []
+    var countedSessions = 0
+    var voidedSessions = 0
+    var suspended: [(member: Identifier, due: Int)] = []
+    var snapshots: [(host: Int, state: Host)] = []
+
+    public init(seed: UInt64, rules: Rules = .all, isTraced: Bool = false) {
+        self.seed = seed
+        self.rules = rules
+        self.isTraced = isTraced
+        random = Randomness(seed: Randomness.mixed(seed))
+        faults = Faults(&random)
+        roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])
+        chunkCount = 6 + random.below(18)
+        tidying = [0, 300, 800][random.below(3)]
+        for _ in 0..<2 + random.below(3) { enrol(.writer) }
+        for _ in 0..<1 + random.below(3) { enrol(.keeper) }
+    }
+
+    // MARK: running
+
+    public func run() -> ScheduleResult {
+        let limit = 60_000
+        while violation == nil, now < limit, turn() {}
+        if violation == nil { check() }
+        if violation == nil { settle() }
+        return ScheduleResult(
+            seed: seed, violation: violation, digest: trace, steps: now, counted: countedSessions,
+            voided: voidedSessions, events: events)
+    }
+
+    /// One turn of the schedule; returns whether there is anything left to do.
+    private func turn() -> Bool {
+        happen()
+        var candidates: [(host: Int, process: Int)] = []
+        var isAnyAsleep = false
+        for host in hosts.indices where !hosts[host].isGone {
+            for process in hosts[host].processes.indices {
+                let state = hosts[host].processes[process]
+                if state.isIdle, hosts[host].remaining == 0 { continue }
+                if state.asleepUntil > now {
+                    isAnyAsleep = true
+                } else {
+                    candidates.append((host, process))
+                }
+            }
+        }
+        guard !candidates.isEmpty else {
+            now += 50
+            return isAnyAsleep
+        }
+        let (host, process) = candidates[random.below(candidates.count)]
+        for _ in 0..<random.span(faults.burst) {
+            now += 1
+            if now >= nextLate { arrive() }
+            step(host, process)
+            if violation != nil { return false }
+            if random.chance(faults.crash) {
+                note(host, process, "crash", 1)
+                hosts[host].crash(process)
+                break
+            }
+            if random.chance(faults.sleep) {
+                note(host, process, "sleep", 2)
+                hosts[host].processes[process].asleepUntil = now + random.span(4000)
+                break
+            }
+        }
+        if isDirty, now & 31 == 0 || random.chance(50) { check() }
+        return violation == nil
+    }
+
+    /// Goes on with what a process does, or begins something.
+    func step(_ host: Int, _ process: Int) {
+        if hosts[host].processes[process].session != nil {
+            stepSession(host, process)
+        } else if hosts[host].processes[process].collection != nil {
+            stepCollection(host, process)
+        } else if hosts[host].processes[process].fence != nil {
+            stepFence(host, process)
+        } else if hosts[host].processes[process].keeping != nil {
+            stepKeeping(host, process)
+        } else if hosts[host].remaining > 0, hosts[host].lock == nil {
+            hosts[host].remaining -= 1
+            begin(host, process)
+        }
+    }
+
+    private func begin(_ host: Int, _ process: Int) {
+        if hosts[host].role == .writer { return beginSession(host, process) }
+        switch random.below(10) {
+        case 0..<6: beginCollection(host, process)
+        case 6..<9: beginKeeping(host, process)
+        default: beginFence(host, process, isRight: !random.chance(faults.wrongFence))
+        }
+    }
+
+    /// A hand on the host's log, as its state directory is now.
+    func writing(_ host: Int) -> LogWriting {
+        LogWriting(
+            repository: Self.repository, member: hosts[host].member, domain: Self.domain,
+            roster: roster, memory: hosts[host].memory, rules: rules,
+            identify: { Self.identify($0) })
+    }
+
+    static func identify(_ entry: LogEntry) -> Digest {
+        SimulatedName.digest(of: entry.payload.encoded())
+    }
+
+    func clock(_ host: Int) -> UInt64 {
+        UInt64(max(1, 1_000_000 + now * 10 + hosts[host].clockOffset))
+    }
+
+    func newName() -> Digest {
+        names += 1
+        return SimulatedName.digest(names)
+    }
+
+    // MARK: telling
+
+    func note(_ host: Int, _ process: Int, _ text: @autoclosure () -> String, _ code: UInt64) {
+        let place = UInt64(host) << 40 | UInt64(process) << 32
+        trace = Randomness.mixed(trace ^ place ^ code ^ UInt64(now) << 48)
+        if isTraced { events.append("\(now) host \(host).\(process): \(text())") }
+    }
+
+    func fail(_ what: String) {
+        guard violation == nil else { return }
+        violation = what
+        if isTraced { events.append("\(now) WRONG: \(what)") }
+    }
+}
+
+extension Digest {
+    var brief: String { String(word1 > 0xFFFF_FFFF ? word0 >> 44 : word1, radix: 16) }
+}
