@@ -61,6 +61,7 @@ extension Operations {
             case .keyFile: "key file"
             }
         return KeySummary(
-            id: slot.id, kind: kind, label: label, member: member, created: slot.created, isCurrent: isCurrent)
+            id: slot.id, kind: kind, label: label, member: member, created: slot.created,
+            isCurrent: isCurrent)
     }
 }

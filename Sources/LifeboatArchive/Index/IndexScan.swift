@@ -32,7 +32,8 @@ public struct IndexScan: Sendable {
 
     static func scan(
         _ repository: Repository, log: LogView, domains: [Identifier: DomainKeys],
-        into session: SessionIndex, damaged: Set<Digest>, events: any EventSink, cancellation: Cancellation
+        into session: SessionIndex, damaged: Set<Digest>, events: any EventSink,
+        cancellation: Cancellation
     ) throws(LifeboatError) -> (packs: UInt64, entries: UInt64, problems: [LifeboatError]) {
         let foreign = Set(repository.configuration.domains.map(\.id)).subtracting(domains.keys)
         var names = log.packs
@@ -67,15 +68,17 @@ public struct IndexScan: Sendable {
 }
 
 extension WriteSession {
-    /// Indexes every pack of the session's domain anew from its directory, and replaces that
-    /// domain's whole stored index.
+    /// Indexes every pack of the session's domain anew from its directory.
+    ///
+    /// Replaces that domain's whole stored index.
     public func rebuildIndex(
         log: LogView, events: any EventSink, cancellation: Cancellation
     ) throws(LifeboatError) -> (
         packs: UInt64, entries: UInt64, runs: Int, problems: [LifeboatError]
     ) {
         let scanned = try IndexScan.scan(
-            repository, log: log, domains: [domain.domain: domain], into: stored, damaged: index.damaged, events: events,
+            repository, log: log, domains: [domain.domain: domain], into: stored,
+            damaged: index.damaged, events: events,
             cancellation: cancellation)
         let runs = try commitIndex(replacing: log.liveRuns(of: domain.domain))
         return (scanned.packs, scanned.entries, runs, scanned.problems)
