@@ -70,8 +70,9 @@ public struct IndexScan: Sendable {
 }
 
 extension WriteSession {
-    /// Indexes every pack of the session's domain anew from its directory, and replaces that
-    /// domain's whole stored index.
+    /// Indexes every pack of the session's domain anew from its directory.
+    ///
+    /// Replaces that domain's whole stored index.
     public func rebuildIndex(
         log: LogView, events: any EventSink, cancellation: Cancellation
     ) throws(LifeboatError) -> (
