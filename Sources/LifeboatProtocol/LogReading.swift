@@ -107,7 +107,8 @@ public struct LogReading: Sendable {
     public var request: Request? {
         switch phase {
         case .searching:
-            return .entry(incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
+            return .entry(
+                incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
         case .heads: return .entry(incarnation(position), keepers[position].search.end)
         case .base: return newest.map { .checkpoint($0) }
         case .keepers, .writers: return .entry(queue[0].incarnation, next)

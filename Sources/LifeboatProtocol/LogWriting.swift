@@ -121,7 +121,11 @@ public struct LogWriting: Sendable {
     private mutating func finishReading(_ reading: LogReading) {
         roster = reading.roster
         ledger = reading.ledger
-        gaps = reading.gaps
+        // Behind the end of a log nothing exists that could be missing.
+        gaps = reading.gaps.filter { gap in
+            guard let log = ledger.logs[gap.incarnation], log.isEnded else { return true }
+            return gap.sequence <= log.head.sequence
+        }
         stage = .idle
         recogniseLog(reading)
         if refusal == nil {
@@ -142,6 +146,13 @@ public struct LogWriting: Sendable {
             return beginIncarnation(reading)
         }
         let known = memory.head?.sequence ?? 0
+        if reading.gaps.contains(where: {
+            $0.incarnation == incarnation && !$0.isMissing && $0.sequence >= max(known, 1)
+        }) {
+            // Its end is damaged: nothing can be put behind it.
+            isReborn = true
+            return beginIncarnation(reading)
+        }
         guard let end, end.sequence >= known else {
             if known > 0, let head = memory.head { refusal = .setBack(head) }
             return

@@ -43,6 +43,7 @@ public final class Collector {
     private var index: Index?
     private var usage: [Digest: Marker.Usage] = [:]
     private var survival: Survival?
+    private let proofs: PackProofs
     /// By domain, what was stored anew.
     private var entries: [Identifier: SessionIndex] = [:]
 
@@ -54,6 +55,7 @@ public final class Collector {
         self.repository = repository
         keys = try repository.requireKeeper()
         self.maximumUnused = maximumUnused
+        proofs = PackProofs(repository)
         self.events = events
         self.cancellation = cancellation
         for domain in repository.domains.keys {
@@ -85,7 +87,9 @@ public final class Collector {
                 .damaged,
                 "\(gaps.count) log entries are missing or damaged, and what they need is not known",
                 subject: ObjectNames.logEntry(gap.incarnation, gap.sequence).path,
-                advice: "nothing was deleted; take them from another copy of the repository")
+                advice:
+                    "nothing was deleted; take them from another copy of the repository, or give "
+                    + "up what stands behind: lifeboat session fence \(gap.incarnation)")
         }
         outcome.condemned = step.newlyCondemned
         outcome.released = step.released
@@ -167,15 +171,17 @@ public final class Collector {
         let sparse = ledger.sparse.values.flatMap { $0 }
         let survival = Survival(
             ledger, keeper: try incarnation(ledger),
-            emptied: Set(emptied).union(sparse).union(index.damaged), added: added)
+            emptied: Set(emptied), added: added, avoided: index.damaged.union(sparse),
+            isProven: { [proofs] in proofs.isProven($0) })
         self.survival = survival
         let marker = Marker(
             repository: repository, index: index, events: events, cancellation: cancellation)
         let wanted = Set(roots.map(\.id))
         let runs = Set(index.runs.map(\.name))
         if liveness == nil || runs != livenessRuns || !wanted.isSuperset(of: markedRoots) {
+            let isScanned = isIndexLost
             liveness = try Liveness(
-                index.runs,
+                index.runs, believing: { isScanned || ledger.vouches(run: $0, for: $1) },
                 directory: repository.directories.collections + "/" + Identifier.random().hex)
             livenessRuns = runs
             markedRoots = []
@@ -301,8 +307,14 @@ public final class Collector {
     ) throws(LifeboatError) {
         guard let index else { return }
         let emptied = Set(tidying.emptied)
-        let gone: (Digest) -> Bool = { pack in
-            ledger.packs[pack] == nil && !tidying.packs.contains(pack) || emptied.contains(pack)
+        let packs = Set(tidying.packs)
+        let isScanned = isIndexLost
+        // A keeper's word is believed: it must not repeat what somebody else made up.
+        let gone: (Digest, Digest) -> Bool = { run, pack in
+            if emptied.contains(pack) { return true }
+            if packs.contains(pack) { return false }
+            if ledger.packs[pack] == nil { return true }
+            return !isScanned && ledger.runs[run] != nil && !ledger.vouches(run: run, for: pack)
         }
         var added: [Digest] = []
         var replaced: Set<Digest> = []
@@ -329,7 +341,8 @@ public final class Collector {
 
     /// The runs of one domain after merging; those of the index that they replace.
     private func merged(
-        _ runs: [IndexRun], _ fresh: [IndexRun], _ domain: DomainKeys, _ gone: (Digest) -> Bool
+        _ runs: [IndexRun], _ fresh: [IndexRun], _ domain: DomainKeys,
+        _ gone: (Digest, Digest) -> Bool
     ) throws(LifeboatError) -> (added: [Digest], replaced: Set<Digest>) {
         var all = runs
         var added = fresh.map(\.name)
@@ -372,12 +385,12 @@ public final class Collector {
 
     /// Runs more than a fourth of whose packs are gone.
     private func stale(
-        _ runs: [IndexRun], _ gone: (Digest) -> Bool
+        _ runs: [IndexRun], _ gone: (Digest, Digest) -> Bool
     ) throws(LifeboatError) -> [IndexRun] {
         var result: [IndexRun] = []
         for run in runs {
             let packs = try run.packs()
-            if packs.count(where: gone) * 4 > packs.count { result.append(run) }
+            if packs.count(where: { gone(run.name, $0) }) * 4 > packs.count { result.append(run) }
         }
         return result
     }

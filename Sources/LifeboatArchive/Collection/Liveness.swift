@@ -25,10 +25,16 @@ final class Liveness {
     var packs: [Digest] { numbering.packs }
 
     /// Merges `sources` into files below `directory`, which is made, and removed in the end.
-    init(_ sources: [IndexRun], directory: String) throws(LifeboatError) {
+    ///
+    /// `believing`: whether what a run says of a pack counts.
+    init(
+        _ sources: [IndexRun], believing: (Digest, Digest) -> Bool, directory: String
+    ) throws(LifeboatError) {
         self.directory = directory
         try Files.makeDirectories(directory)
-        try IndexMerge.merge(sources, level: 0) { plain throws(LifeboatError) in
+        try IndexMerge.merge(sources, level: 0, without: { !believing($0, $1) }) {
+            plain
+                throws(LifeboatError) in
             let path = directory + "/\(runs.count)"
             let file = try File(path: path, access: .createNew)
             try plain.withBytes { raw throws(LifeboatError) in try file.append(raw) }

@@ -22,7 +22,7 @@ public final class Index: Sendable {
         var trusted: [Digest: [Bool]]
 
         init(
-            _ runs: [IndexRun], _ ledger: Ledger, _ damaged: Set<Digest>
+            _ runs: [IndexRun], _ ledger: Ledger, _ damaged: Set<Digest>, isScanned: Bool
         ) throws(LifeboatError) {
             self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
             self.damaged = damaged
@@ -30,6 +30,7 @@ public final class Index: Sendable {
             for run in runs {
                 trusted[run.name] = try run.packs().map {
                     ledger.trusts($0) && !damaged.contains($0)
+                        && (isScanned || ledger.vouches(run: run.name, for: $0))
                 }
             }
         }
@@ -49,10 +50,12 @@ public final class Index: Sendable {
         try Index(runs: [], ledger: Ledger(), damaged: try damagedPacks(repository))
     }
 
+    /// `isScanned`: whether the runs were made of the packs' own directories.
     init(
-        runs: [IndexRun], ledger: Ledger, damaged: Set<Digest>, refreshing: Repository? = nil
+        runs: [IndexRun], ledger: Ledger, damaged: Set<Digest>, isScanned: Bool = false,
+        refreshing: Repository? = nil
     ) throws(LifeboatError) {
-        state = Guarded(try State(runs, ledger, damaged))
+        state = Guarded(try State(runs, ledger, damaged, isScanned: isScanned))
         self.refreshing = refreshing
     }
 
@@ -90,7 +93,8 @@ public final class Index: Sendable {
         for name in ledger.runs.keys.sorted() {
             if let run = try Self.openRun(repository, name) { runs.append(run) }
         }
-        let fresh = try State(runs, ledger, try Self.damagedPacks(repository))
+        let fresh = try State(
+            runs, ledger, try Self.damagedPacks(repository), isScanned: false)
         state.withLock { $0 = fresh }
         return true
     }

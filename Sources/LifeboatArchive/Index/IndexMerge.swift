@@ -34,9 +34,10 @@ enum IndexMerge {
     /// Memory is that of one run of the result, and of a piece of each run that reaches as far: a
     /// run is begun when its first id is due, and names of packs are read as entries name them.
     ///
-    /// `isGone`: packs whose entries are left out.
+    /// `isGone`: by run, packs whose entries are left out.
     static func merge(
-        _ runs: [IndexRun], level: Int, without isGone: (Digest) -> Bool = { _ in false },
+        _ runs: [IndexRun], level: Int,
+        without isGone: (Digest, Digest) -> Bool = { _, _ in false },
         emit: ([UInt8]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         var waiting = runs.sorted { $0.first > $1.first }
@@ -93,7 +94,7 @@ private struct MergeSource {
 
     /// Takes the next entry, with its pack's number in `output`; `nil` when its pack is gone.
     mutating func next(
-        _ output: inout PackNumbering, _ isGone: (Digest) -> Bool
+        _ output: inout PackNumbering, _ isGone: (Digest, Digest) -> Bool
     ) throws(LifeboatError) -> IndexEntry? {
         guard var entry = cursor.entry else {
             throw LifeboatError(.damaged, "an index run ends early")
@@ -108,12 +109,12 @@ private struct MergeSource {
 
     /// The number in `output` of a pack of this run; `nil` when the pack is gone.
     private mutating func number(
-        _ index: UInt32, _ output: inout PackNumbering, _ isGone: (Digest) -> Bool
+        _ index: UInt32, _ output: inout PackNumbering, _ isGone: (Digest, Digest) -> Bool
     ) throws(LifeboatError) -> UInt32? {
         if gone.contains(index) { return nil }
         if let number = numbers[index] { return number }
         let pack = try run.pack(index)
-        guard !isGone(pack) else {
+        guard !isGone(run.name, pack) else {
             gone.insert(index)
             return nil
         }

@@ -27,7 +27,8 @@ public struct IndexScan: Sendable {
         let runs = try session.finish()
         session.leaveFilesOpen()
         return IndexScan(
-            index: try Index(runs: runs, ledger: log.ledger, damaged: damaged),
+            index: try Index(
+                runs: runs, ledger: log.ledger, damaged: damaged, isScanned: true),
             packs: scanned.packs,
             entries: scanned.entries, problems: scanned.problems)
     }

@@ -17,6 +17,8 @@ final class LogFetcher: Sendable {
     private struct State: Sendable {
         var entries: [Place: VerifiedEntry] = [:]
         var checkpoints: [Digest: Checkpoint] = [:]
+        /// The newest that was read.
+        var roster: Roster?
         /// What was wrong with an object, by its name.
         var faults: [String: LifeboatError] = [:]
     }
@@ -29,11 +31,21 @@ final class LogFetcher: Sendable {
     func fetch(
         _ request: LogReading.Request, _ repository: Repository, _ roster: Roster
     ) throws(LifeboatError) -> LogReading.Reply {
-        switch request {
+        let known = state.withLock { $0.roster }
+        let roster = known.map { $0.number > roster.number ? $0 : roster } ?? roster
+        return switch request {
+        case .roster:
+            .roster(try newestRoster(repository))
         case .entry(let incarnation, let sequence):
             try entry(Place(incarnation: incarnation, sequence: sequence), repository, roster)
         case .checkpoint(let name): try checkpoint(name, repository, roster)
         }
+    }
+
+    private func newestRoster(_ repository: Repository) throws(LifeboatError) -> Roster {
+        let roster = try repository.freshRoster()
+        state.withLock { $0.roster = roster }
+        return roster
     }
 
     /// What was wrong with the object of this name.

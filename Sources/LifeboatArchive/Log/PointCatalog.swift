@@ -113,10 +113,11 @@ public struct PointCatalog: Sendable {
         return point
     }
 
-    /// The newest point of a machine that has a volume of this name.
+    /// The newest point of a machine that has a volume of this name, and that can be built on.
     public func newest(machine: String, volume: String) -> Point? {
         points.last { point in
-            point.body.machine == machine && point.body.volumes.contains { $0.name == volume }
+            !point.record.isInDoubt && point.body.machine == machine
+                && point.body.volumes.contains { $0.name == volume }
         }
     }
 }
