@@ -49,6 +49,8 @@ public final class Repository: Sendable {
 
     public var id: Identifier { configuration.repository }
     public var chunkSize: Int { configuration.chunkSize }
+    /// When the repository was made, milliseconds since 1970.
+    public var created: UInt64 { configurations.links[0].configuration.created }
 
     /// Domains that the repository has and whose secrets are not at hand.
     public var foreignDomains: Set<Identifier> {
