@@ -2,6 +2,7 @@ import LifeboatArchive
 public import LifeboatCore
 import LifeboatFormat
 import LifeboatProtocol
+import LifeboatStore
 
 /// What `repo info` tells.
 public struct RepositoryInformation: Sendable {
