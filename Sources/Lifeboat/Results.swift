@@ -94,6 +94,8 @@ public struct PointSummary: Sendable {
     /// `nil` when none did.
     public var verifiedTime: UInt64?
     public var verifiedDepth: String?
+    /// Whether it is on hold: nobody can forget it.
+    public var isHeld = false
 }
 
 /// What `diff` found for one volume.

@@ -49,6 +49,8 @@ public final class Repository: Sendable {
 
     public var id: Identifier { configuration.repository }
     public var chunkSize: Int { configuration.chunkSize }
+    /// When the repository was made, milliseconds since 1970.
+    public var created: UInt64 { configurations.links[0].configuration.created }
 
     /// Domains that the repository has and whose secrets are not at hand.
     public var foreignDomains: Set<Identifier> {
@@ -83,7 +85,7 @@ public final class Repository: Sendable {
     public func requireMember() throws(LifeboatError) -> WriterKeys {
         guard let writer else {
             throw LifeboatError(
-                .wrongKey, "this needs the password or key file of a writer",
+                .wrongKey, "this needs the password or key file of a member",
                 subject: store.location,
                 advice: "give --password-file, --password-command or --key-file")
         }
@@ -97,22 +99,24 @@ public final class Repository: Sendable {
 
     /// The keys of a writer that may add points.
     public func requireWriter() throws(LifeboatError) -> WriterKeys {
-        try require(.writer, "only a writer can do this; these are the keys of a keeper")
+        try require(
+            .writer, "only a writer can do this; these are the keys of a keeper",
+            advice: "see: lifeboat key list; enrol one with: lifeboat key enrol --role writer")
     }
 
     /// The keys of a keeper that may forget and collect.
     public func requireKeeper() throws(LifeboatError) -> WriterKeys {
-        try require(.keeper, "only a keeper can do this; these are the keys of a writer")
+        try require(
+            .keeper, "only a keeper can do this; these are the keys of a writer",
+            advice: "enrol one with: lifeboat key enrol --role keeper --recovery-key-file FILE")
     }
 
     private func require(
-        _ role: Roster.Role, _ refusal: String
+        _ role: Roster.Role, _ refusal: String, advice: String
     ) throws(LifeboatError) -> WriterKeys {
         let keys = try requireMember()
         guard roster.member(keys.writer)?.role == role else {
-            throw LifeboatError(
-                .refused, refusal, subject: store.location,
-                advice: "see: lifeboat key list; enrol one with: lifeboat key enrol")
+            throw LifeboatError(.refused, refusal, subject: store.location, advice: advice)
         }
         return keys
     }

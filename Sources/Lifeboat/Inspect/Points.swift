@@ -96,6 +96,13 @@ extension Operations {
         return (repository, catalog)
     }
 
+    func summaries(
+        _ points: [Point], _ repository: Repository
+    ) throws(LifeboatError) -> [PointSummary] {
+        let checks = try Checks(repository)
+        return points.map { summary($0, checks) }
+    }
+
     private func summary(_ point: Point, _ checks: Checks) -> PointSummary {
         let check = checks.newest(covering: point.record)
         return PointSummary(
@@ -112,6 +119,6 @@ extension Operations {
             },
             program: point.body.program, writer: point.record.member,
             incarnation: point.record.incarnation, sequence: point.record.sequence,
-            verifiedTime: check?.time, verifiedDepth: check?.depth)
+            verifiedTime: check?.time, verifiedDepth: check?.depth, isHeld: point.record.isHeld)
     }
 }

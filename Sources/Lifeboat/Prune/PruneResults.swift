@@ -1,43 +1,69 @@
 public import LifeboatCore
 
-/// How to prune.
+/// What to prune, and how.
 public struct PruneOptions: Sendable {
-    /// Percent of all stored bytes that may be dead space.
+    /// How much of what packs hold may be dead before they are written anew, in percent.
     public var maximumUnused = 5
     public var isDryRun = false
+    /// Peak memory to aim at, in bytes.
     public var memory: UInt64 = 256 << 20
+    /// Worker threads; 0 for one a processor.
     public var threads = 0
+
     public init() {}
 }
 
-/// A session that collection waits for.
-public struct WaitedSession: Sendable {
+/// An open session that keeps objects from being deleted.
+public struct WaitedSession: Hashable, Sendable {
     public var session: Identifier
     public var member: Identifier
+    /// `nil` where the secret of the member's domain is not at hand.
     public var label: String?
     public var incarnation: Identifier
-    /// Milliseconds since 1970.
+    /// When it opened, by its member's clock; milliseconds since 1970.
     public var since: UInt64
+
+    public init(
+        session: Identifier, member: Identifier, label: String?, incarnation: Identifier,
+        since: UInt64
+    ) {
+        self.session = session
+        self.member = member
+        self.label = label
+        self.incarnation = incarnation
+        self.since = since
+    }
 }
 
-/// What a step of collection found and did.
+/// What `prune` did, or would do.
+///
+/// Numbers of bytes are those of objects as they are stored.
 public struct PruneResult: Sendable {
+    /// What nobody seems to need: deleted by a later run, when every session knows.
     public var condemnedObjects = 0
     public var condemnedBytes: UInt64 = 0
+    /// What had been condemned and is needed all the same.
     public var releasedObjects = 0
     public var deletedObjects = 0
     public var deletedBytes: UInt64 = 0
+    /// Sessions that may rely on what is condemned.
     public var waitsFor: [WaitedSession] = []
+    /// Packs that are there afterwards.
     public var packs = 0
     public var bytesStored: UInt64 = 0
+    /// What points need of the content of data packs, as it is sealed; estimated by frames.
     public var bytesLive: UInt64 = 0
+    /// Dead space inside packs that only the recovery key could free.
     public var bytesHeld: UInt64 = 0
     public var repackedPacks = 0
     public var repackedBytes: UInt64 = 0
     public var mergedRuns = 0
     public var deletedLogEntries = 0
+    /// The number of the checkpoint that stands afterwards; `nil` for none.
     public var checkpoint: UInt64?
     public var notes: [String] = []
-    public var durationSeconds: Double = 0
+    public var durationSeconds = 0.0
+
+    /// Nothing done.
     public init() {}
 }

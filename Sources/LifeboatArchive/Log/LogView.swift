@@ -13,6 +13,8 @@ public struct LogView: Sendable {
     public let problems: [LifeboatError]
     /// Those of `problems` that concern keepers' logs and checkpoints.
     public let keeperProblems: [LifeboatError]
+    /// When the checkpoint that all this is built on was made, by its keeper's clock; `nil` without.
+    public let checkpointTime: UInt64?
 
     /// The last entry of each log.
     public var heads: [LogHead] { ledger.heads }
@@ -31,6 +33,7 @@ public struct LogView: Sendable {
     ) {
         self.ledger = ledger
         recent = reading.entries
+        checkpointTime = reading.base?.checkpoint.observed
         var log = LogChecks(reading, ledger)
         log.noteGaps(fetcher)
         log.checkChains()

@@ -26,9 +26,10 @@ struct RootCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,
-            TrialPrune.self,
-            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
-            CompletionsCommand.self, ManualCommand.self,
+            ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
+            PruneCommand.self, SessionCommand.self, RepoCommand.self, KeyCommand.self,
+            IndexCommand.self, CacheCommand.self, BenchmarkCommand.self, CompletionsCommand.self,
+            ManualCommand.self,
         ])
 
     static var _errorPrefix: String { "lifeboat: " }

@@ -2,8 +2,10 @@ import LifeboatCore
 
 /// Reads repeated `KEY=VALUE` options: tags, and changed-extents files by volume.
 enum NamePairs {
-    static func tags(_ texts: [String]) throws(LifeboatError) -> [String: String] {
-        try parse(texts, option: "--tag", form: "KEY=VALUE", allowsEmptyValue: true)
+    static func tags(
+        _ texts: [String], option: String = "--tag"
+    ) throws(LifeboatError) -> [String: String] {
+        try parse(texts, option: option, form: "KEY=VALUE", allowsEmptyValue: true)
     }
 
     static func changedExtents(

@@ -96,7 +96,7 @@ extension KeySummary {
 }
 
 extension MemberSummary {
-    fileprivate var json: JSONValue {
+    var json: JSONValue {
         [
             "id": JSONValue(id), "role": .string(role.rawValue), "label": .string(label),
             "domain": JSONValue(domain), "joined": .time(joined), "joined_ms": .integer(joined),

@@ -7,7 +7,7 @@ extension Report {
         json = ["points": .array(points.map(\.json))]
         var table = TextTable([
             .left("id"), .left("time"), .left("machine"), .left("consistency"), .right("volumes"),
-            .right("size"), .right("new"), .right("stored"), .left("verified"),
+            .right("size"), .right("new"), .right("stored"), .left("verified"), .left("held"),
         ])
         for point in points {
             let volumes = point.volumes
@@ -17,6 +17,7 @@ extension Report {
                 ByteText.describe(sum(volumes, \.size)),
                 ByteText.describe(sum(volumes, \.bytesNew)),
                 ByteText.describe(sum(volumes, \.bytesStored)), verified(point, TimeText.date),
+                point.isHeld ? "held" : "",
             ])
         }
         lines = points.isEmpty ? ["no points"] : table.lines
@@ -30,7 +31,7 @@ extension Report {
             ("time", TimeText.short(point.time)), ("begun", TimeText.short(point.begun)),
             ("consistency", point.consistency.rawValue),
             ("parent", point.parent?.hex ?? "none"), ("verified", verified(point, TimeText.short)),
-            ("program", point.program),
+            ("on hold", point.isHeld ? "yes" : "no"), ("program", point.program),
             ("writer", "\(point.writer.hex), incarnation \(point.incarnation.hex)"),
             ("sequence", String(point.sequence)),
         ]
@@ -87,7 +88,8 @@ extension PointSummary {
             "time": .time(time), "time_ms": .integer(time), "begun": .time(begun),
             "begun_ms": .integer(begun), "consistency": .string(consistency.rawValue),
             "parent": JSONValue(parent), "volumes": .array(volumes.map(\.json)),
-            "tags": JSONValue(tags), "verified": verification, "program": .string(program),
+            "tags": JSONValue(tags), "held": .bool(isHeld), "verified": verification,
+            "program": .string(program),
             "writer": JSONValue(writer), "incarnation": JSONValue(incarnation),
             "sequence": .integer(sequence),
         ]
