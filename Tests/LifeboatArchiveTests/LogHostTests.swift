@@ -106,11 +106,12 @@ import Testing
             let more = (try? test.append(1, "copy")) ?? []
             entered.withLock { $0 = more }
         }
-        let result = code { () throws(LifeboatError) in
-            let added = try test.append(1, store: store)
-            Issue.record("an entry under a taken name: \(added)")
+        do {
+            // What began in time counts, and what comes second begins a log of its own.
+            entries += try test.append(1, store: store)
+        } catch {
+            #expect(error.code == .refused)
         }
-        #expect(result == .refused)
         let more = entered.withLock { $0 }
         #expect(more.count == 1)
         entries += more

@@ -1,11 +1,11 @@
 import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 import LifeboatTesting
 
 @testable import LifeboatArchive
-@testable import LifeboatProtocol
 
 /// The code of the error that `body` throws; `nil` when it throws none.
 func code(_ body: () throws(LifeboatError) -> Void) -> LifeboatError.Code? {
@@ -95,12 +95,18 @@ final class TestRepository: Sendable {
 extension Index {
     /// An index of runs all of whose packs are named and condemned by nobody.
     convenience init(trusting runs: [IndexRun], damaged: Set<Digest> = []) throws(LifeboatError) {
-        var ledger = Ledger()
-        for run in runs {
-            for pack in try run.packs() {
-                ledger.packs[pack] = .init(member: .random(), domain: .random())
-            }
-        }
+        let member = Roster.Member(
+            id: Identifier(1, 0), role: .writer, publicKey: [], domain: Identifier(2, 0))
+        var entry = LogEntry(
+            repository: Identifier(3, 0), member: member.id,
+            incarnation: Incarnation.id(of: member.id, number: 1), sequence: 1, previous: .zero,
+            domain: member.domain, time: 1)
+        for run in runs { entry.packs += try run.packs() }
+        entry.runs = runs.map(\.name)
+        let ledger = Ledger(
+            nil, entries: [entry.incarnation: [VerifiedEntry(id: .zero, entry: entry)]],
+            roster: Roster(
+                repository: entry.repository, number: 1, previous: .zero, members: [member]))
         try self.init(runs: runs, ledger: ledger, damaged: damaged)
     }
 }

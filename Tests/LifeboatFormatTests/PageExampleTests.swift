@@ -105,8 +105,8 @@ import Testing
     @Test func `checkpoint.md: checkpoint`() throws {
         let bytes = try hex(
             """
-            4c424350 0100 0000 47020000
-            ab 01 50 000102030405060708090a0b0c0d0e0f 02 50 09090909090909090909090909090909 03 01
+            4c424350 0100 0000 49020000
+            ac 01 50 000102030405060708090a0b0c0d0e0f 02 50 09090909090909090909090909090909 03 01
             04 1b0000019b76daa800 05 82 a7 01 50 02020202020202020202020202020202
             02 83 50 02020202020202020202020202020203 02
             5820 47b04bdcca0e7b25b24ec925f64f878ecce879ccbf52d6502a2cbc7a7192aee5
@@ -125,11 +125,11 @@ import Testing
             0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c
             08 81 83 50 02020202020202020202020202020202 50 06060606060606060606060606060606
             5820 0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d 09 80 0a 40
-            0b 80
-            fa6024f104f0bda07066bb0d4ff739789d0a425f5b4704fff5d8b964ca35c57f
-            f8cb0953c86e41d00be472bdac5ad140dc56f9e1c52ae02c1943b92397d27d0f
+            0b 80 0c 40
+            68546f7ebfa7fafdb4613f187116a785d7f578bd6c95cc85c9cb96f23d7cfa58
+            be3d1baa8719f74261b62a9393b0ce9dbb470a0f6d7b72e0d16a90768b71a40d
             """)
-        #expect(bytes.count == 659)
+        #expect(bytes.count == 661)
         let envelope = try Envelope(.checkpoint, decoding: bytes, isSigned: true, subject: "x")
         let checkpoint = try Checkpoint(payload: envelope.payload, subject: "x")
         #expect(Envelope.unsigned(.checkpoint, checkpoint.payload) == envelope.signedBytes)
