@@ -25,7 +25,15 @@ struct Corpus {
         case "roster": [signed(.roster, roster().payload)]
         case "keyslot": keySlots()
         case "logentry":
-            [signed(.logEntry, logEntry(0).payload), signed(.logEntry, logEntry(3).payload)]
+            [
+                signed(.logEntry, logEntry(0).payload), signed(.logEntry, logEntry(3).payload),
+                signed(.logEntry, keeperEntry().payload),
+            ]
+        case "checkpoint":
+            [
+                signed(.checkpoint, checkpoint(0).payload),
+                signed(.checkpoint, checkpoint(2).payload),
+            ]
         case "checkrecord": [signed(.checkRecord, checkRecord().payload)]
         case "point": [point(volumes: 1).payload.encoded(), point(volumes: 3).payload.encoded()]
         case "packheader": [packHeader(.data), packHeader(.metadata)]
@@ -105,10 +113,74 @@ struct Corpus {
         let heads = digests.map {
             LogHead(incarnation: identifier(), sequence: 5, digest: $0)
         }
-        return LogEntry(
-            repository: identifier(), writer: identifier(), incarnation: identifier(),
-            sequence: 300, previous: digest(), domain: identifier(), time: 1_767_225_600_000,
-            body: digest(), packs: digests, runs: digests, replacedRuns: digests, heads: heads)
+        var entry = LogEntry(
+            repository: identifier(), member: identifier(), incarnation: identifier(),
+            sequence: 300, previous: digest(), domain: identifier(), time: 1_767_225_600_000)
+        entry.heads = heads
+        entry.opened = heads.map(\.incarnation)
+        entry.closed = [identifier()]
+        entry.body = digest()
+        entry.packs = digests
+        entry.runs = digests
+        entry.replacedRuns = digests
+        for digest in digests {
+            entry.tagEdits.append(.init(point: digest, sealed: random.bytes(60)))
+        }
+        return entry
+    }
+
+    private mutating func references() -> [ObjectReference] {
+        var result: [ObjectReference] = []
+        for kind in ObjectReference.Kind.allCases { result.append(.init(kind, digest())) }
+        return result
+    }
+
+    private mutating func keeperEntry() -> LogEntry {
+        var entry = LogEntry(
+            repository: identifier(), member: identifier(), incarnation: identifier(),
+            sequence: 2, previous: digest(), domain: identifier(), time: 1_767_225_600_000)
+        entry.condemned = references()
+        entry.released = references()
+        entry.doomed = references()
+        entry.forgotten = [digest()]
+        entry.held = [digest()]
+        entry.unheld = [digest()]
+        entry.fenced = [identifier()]
+        entry.ends = [.init(incarnation: identifier(), sequence: 5, digest: digest())]
+        entry.proposal = .init(ordinal: 6, digest: digest())
+        entry.checkpoint = .init(ordinal: 5, digest: digest())
+        entry.sparse = [digest()]
+        return entry
+    }
+
+    private mutating func checkpoint(_ count: Int) -> Checkpoint {
+        var checkpoint = Checkpoint(
+            repository: identifier(), member: identifier(), ordinal: 7,
+            observed: 1_767_225_600_000)
+        for number in 0..<count {
+            let mark = Checkpoint.Mark(identifier(), 9)
+            checkpoint.logs.append(
+                .init(
+                    member: identifier(),
+                    head: .init(incarnation: identifier(), sequence: 8, digest: digest()),
+                    time: 3, knows: [mark],
+                    sessions: [.init(id: identifier(), sequence: 7, time: 2, knows: [mark])],
+                    fencedBy: [identifier()], isEnded: number == 1))
+            checkpoint.points.append(
+                .init(
+                    id: digest(), incarnation: identifier(), sequence: 8, member: identifier(),
+                    domain: identifier(), body: digest(), time: 3, after: 2, seen: 4,
+                    forgotten: number == 1 ? mark : nil, isHeld: number == 1,
+                    tags: number == 1 ? random.bytes(60) : []))
+            let group = Checkpoint.Group(
+                member: identifier(), domain: identifier(), digests: [digest(), digest()])
+            checkpoint.packs.append(group)
+            checkpoint.runs.append(group)
+            checkpoint.sparse.append(group)
+            checkpoint.condemnations.append(.init(by: mark, references: references()))
+            checkpoint.doomed += references()
+        }
+        return checkpoint
     }
 
     private mutating func checkRecord() -> CheckRecord {

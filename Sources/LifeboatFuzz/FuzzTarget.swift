@@ -32,6 +32,9 @@ struct FuzzTarget: Sendable {
         object("logentry", .logEntry) { payload throws(LifeboatError) in
             try LogEntry(payload: payload, subject: "fuzz").payload
         },
+        object("checkpoint", .checkpoint) { payload throws(LifeboatError) in
+            try Checkpoint(payload: payload, subject: "fuzz").payload
+        },
         object("checkrecord", .checkRecord) { payload throws(LifeboatError) in
             try CheckRecord(payload: payload, subject: "fuzz").payload
         },

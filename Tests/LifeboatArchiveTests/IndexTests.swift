@@ -96,8 +96,8 @@ enum IDShape: CaseIterable {
         }
         let damaged = Set(packs.filter { _ in generator.below(4) == 0 })
         for set in [runs, merged] {
-            let index = Index(runs: set, damaged: [])
-            let hurt = Index(runs: set, damaged: damaged)
+            let index = try Index(trusting: set)
+            let hurt = try Index(trusting: set, damaged: damaged)
             var wanted = Array(model.keys.sorted().prefix(400))
             for _ in 0..<200 { wanted.append(shape.id(&generator)) }
             for id in wanted {
@@ -138,7 +138,7 @@ enum IDShape: CaseIterable {
         #expect(merged.map(\.shape.entryCount) == [1 << 18, 300_000 - 1 << 18])
         #expect(merged.map(\.shape.packCount) == [1, 1])
         #expect(IndexMerge.depth(merged) == 1)
-        let index = Index(runs: merged, damaged: [])
+        let index = try Index(trusting: merged)
         for number in stride(from: UInt64(0), to: 300_000, by: 997) {
             #expect(try index.contains(Digest(number << 40, 0, 0, 0)))
             #expect(try !index.contains(Digest(number << 40, 0, 0, 1)))
@@ -188,7 +188,7 @@ enum IDShape: CaseIterable {
         try session.add(
             afterName,
             PackDirectory(frames: [frame(slotCount: 1)], slots: [.init(id: last, length: 1)]))
-        let index = Index(runs: try session.finish(), damaged: [])
+        let index = try Index(trusting: try session.finish())
         for number in stride(from: 0, to: slots.count, by: 701) {
             let place = Location(pack: largeName, frame: number / 40_000, slot: number % 40_000)
             #expect(try index.find(slots[number].id) == place)

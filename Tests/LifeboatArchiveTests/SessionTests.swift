@@ -1,6 +1,7 @@
 import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 import LifeboatSystem
 import LifeboatTesting
@@ -43,7 +44,7 @@ private struct Volume {
     /// The chunks of a point, read with what the store has.
     static func read(_ point: Point, _ repository: Repository) throws(LifeboatError) -> [[UInt8]] {
         let log = try repository.readLog()
-        let index = try Index.open(repository, log: log)
+        let index = try Index.open(repository, ledger: log.ledger)
         let packs = try PackCache(repository)
         let nodes = try NodeReader(repository, index: index, packs: packs)
         let volume = point.body.volumes[0]
@@ -83,9 +84,17 @@ private struct Volume {
         let catalog = try PointCatalog(repository, log: log)
         #expect(log.problems.isEmpty, note, sourceLocation: sourceLocation)
         #expect(catalog.problems.isEmpty, note, sourceLocation: sourceLocation)
-        let ordered = catalog.points.sorted { $0.entry.sequence < $1.entry.sequence }
+        let ordered = catalog.points.sorted { $0.record.sequence < $1.record.sequence }
         let contents = try ordered.map { try Volume.read($0, repository) }
         #expect(contents == volumes.map(\.chunks), note, sourceLocation: sourceLocation)
+    }
+
+    /// Stores a volume in a session that ends without a commit.
+    private func die(_ volume: Volume, in test: TestRepository) throws {
+        let dead = try WriteSession.fresh(try test.open())
+        _ = try volume.write(to: dead)
+        try dead.flush()
+        dead.end()
     }
 
     private enum Kind: CaseIterable { case unavailable, full, lostReply }
@@ -120,17 +129,18 @@ private struct Volume {
                         break
                     }
                     let log = try test.open("watcher").readLog()
-                    let isThere = log.entries.count == 2
+                    let isThere = log.ledger.points.count == 2
                     if result == nil { #expect(isThere, note) }
-                    if isThere, result != nil { #expect(kind == .lostReply, note) }
+                    // After the entry was put, its session looks whether it counts.
+                    if isThere, result != nil { #expect(kind == .lostReply || call != .put, note) }
                     try expect(isThere ? [old, new] : [old], in: test, note)
                     let next = Volume(&generator)
                     _ = try next.backUp(test, through: test.store)
                     try expect((isThere ? [old, new] : [old]) + [next], in: test, note)
                     number += 1
                 }
-                // Two packs, an index run, a body and an entry.
-                if call == .put { #expect(number == 6) }
+                // An entry that opens, two packs, an index run, a body and an entry that commits.
+                if call == .put { #expect(number == 7) }
             }
         }
     }
@@ -148,11 +158,11 @@ private struct Volume {
         var volumes: [Volume] = []
         for round in 0..<15 {
             let volume = Volume(&generator)
-            let before = try test.open("watcher").readLog().entries.count
+            let before = try test.open("watcher").readLog().ledger.points.count
             let result = code { () throws(LifeboatError) in
                 _ = try volume.backUp(test, through: faulty)
             }
-            let after = try test.open("watcher").readLog().entries.count
+            let after = try test.open("watcher").readLog().ledger.points.count
             #expect(after - before <= 1, "seed \(seed), round \(round)")
             if result == nil { #expect(after == before + 1, "seed \(seed), round \(round)") }
             if after > before { volumes.append(volume) }
@@ -181,13 +191,7 @@ private struct Volume {
         var generator = SeededGenerator(seed: 2)
         let test = try TestRepository()
         let volume = Volume(&generator)
-        func die() throws {
-            let dead = try WriteSession.fresh(try test.open())
-            _ = try volume.write(to: dead)
-            try dead.flush()
-            dead.end()
-        }
-        try die()
+        try die(volume, in: test)
         var adopted = 0
         _ = try volume.backUp(test, through: test.store) { adopted = $0.adoptedPacks }
         #expect(adopted == 2)
@@ -201,13 +205,7 @@ private struct Volume {
         var generator = SeededGenerator(seed: 3)
         let test = try TestRepository()
         let volume = Volume(&generator)
-        func die() throws {
-            let dead = try WriteSession.fresh(try test.open())
-            _ = try volume.write(to: dead)
-            try dead.flush()
-            dead.end()
-        }
-        try die()
+        try die(volume, in: test)
         let packs = test.store.names.filter { $0.hasPrefix(ObjectNames.packsPrefix) }.sorted()
         try test.store.delete(ObjectName(packs[0]))
         test.store.tamper(ObjectName(packs[1])) { $0.removeLast() }
@@ -217,14 +215,65 @@ private struct Volume {
         try expect([volume], in: test, "stored anew")
     }
 
+    @Test func `what a session of another log has stored is not taken over`() throws {
+        var generator = SeededGenerator(seed: 4)
+        let test = try TestRepository()
+        let volume = Volume(&generator)
+        try die(volume, in: test)
+        // A new log does not show the session as open: a keeper need not wait for it any more.
+        let repository = try test.open()
+        let member = try repository.requireMember().writer
+        try Files.remove(repository.directories.memoryFile(member))
+        var adopted = 0
+        _ = try volume.backUp(test, through: test.store) { adopted = $0.adoptedPacks }
+        #expect(adopted == 0)
+        #expect(try Files.list(repository.directories.sessions) == [])
+        try expect([volume], in: test, "stored anew")
+    }
+
+    @Test func `packs that a keeper condemned are not taken over`() throws {
+        var generator = SeededGenerator(seed: 5)
+        let test = try TestRepository()
+        let volume = Volume(&generator)
+        let keeper = try test.open("keeper", secret: try test.enrol(.keeper))
+        try die(volume, in: test)
+        let names = test.store.names.filter { $0.hasPrefix(ObjectNames.packsPrefix) }.sorted()
+        let pack = try #require(ObjectNames.digest(ObjectName(names[0])))
+        _ = try keeper.keep { _ in { $0.condemned = [.init(.pack, pack)] } }
+        var adopted = 0
+        _ = try volume.backUp(test, through: test.store) { adopted = $0.adoptedPacks }
+        #expect(adopted == 1)
+        try expect([volume], in: test, "one stored anew")
+    }
+
+    @Test func `chunks in condemned packs are stored again`() throws {
+        var generator = SeededGenerator(seed: 6)
+        let test = try TestRepository()
+        let volume = Volume(&generator)
+        let keeper = try test.open("keeper", secret: try test.enrol(.keeper))
+        _ = try volume.backUp(test, through: test.store)
+        let packs = { test.store.names.count { $0.hasPrefix(ObjectNames.packsPrefix) } }
+        _ = try volume.backUp(test, through: test.store)
+        #expect(packs() == 2)
+        let named = try test.readFresh().packs
+        _ = try keeper.keep { _ in { $0.condemned = named.map { .init(.pack, $0) } } }
+        _ = try volume.backUp(test, through: test.store)
+        #expect(packs() == 4)
+        for pack in named { try test.store.delete(ObjectNames.pack(pack)) }
+        try expect([volume, volume, volume], in: test, "from the new packs")
+    }
+
     @Test func `a journal cut off in a name is read up to there`() throws {
         let test = try TestRepository()
         let directories = try test.open().directories
         let name = Digest(1, 2, 3, 4)
+        let session = Identifier.random()
         try Files.writeAtomically(
-            directories.sessions + "/x.journal", name.bytes + [UInt8](repeating: 1, count: 31))
+            directories.sessions + "/" + session.hex + ".journal",
+            name.bytes + [UInt8](repeating: 1, count: 31))
         let found = try SessionJournal.abandoned(directories)
         #expect(found.map(\.packs) == [[name]])
+        #expect(found.map(\.journal.session) == [session])
     }
 
     @Test func `sessions of one host commit at once`() throws {
@@ -250,101 +299,4 @@ private struct Volume {
             #expect(try Volume.read(point, repository).count == Volume.chunkCount)
         }
     }
-
-    @Test func `hosts with copies of one state directory lose no point`() throws {
-        var generator = SeededGenerator(seed: 6)
-        let test = try TestRepository()
-        let first = Volume(&generator)
-        let volumes = [Volume(&generator), Volume(&generator)]
-        _ = try first.backUp(test, "one", through: test.store)
-        let one = try test.open("one").directories
-        let two = try test.open("two").directories
-        try Files.writeAtomically(
-            two.incarnationFile, try Files.readWhole(one.incarnationFile, limit: 100))
-
-        // Host one waits between its body and its entry until host two has put its own body.
-        let bodyOfTwo = Gate()
-        let entryOfOne = Gate()
-        let results = Guarded<[LifeboatError.Code?]>([])
-        let storeOfOne = PausingStore(test.store) { _ in bodyOfTwo.wait() }
-        let storeOfTwo = PausingStore(test.store) { _ in
-            bodyOfTwo.open()
-            entryOfOne.wait()
-        }
-        let bodyOfOne = Gate()
-        storeOfOne.reached = bodyOfOne
-        Threads.run(count: 2, name: "host") { number in
-            if number == 1 { bodyOfOne.wait() }
-            let result = code { () throws(LifeboatError) in
-                _ = try volumes[number].backUp(
-                    test, number == 0 ? "one" : "two",
-                    through: number == 0 ? storeOfOne : storeOfTwo)
-            }
-            if number == 0 { entryOfOne.open() }
-            results.withLock { $0.append(result) }
-        }
-        #expect(results.withLock { $0 } == [nil, nil])
-        try expect([first] + volumes, in: test, "copied state")
-    }
-}
-
-/// Lets threads wait for something that happens once.
-private final class Gate: @unchecked Sendable {
-    private let condition = Condition()
-    private var isOpen = false
-
-    func open() {
-        condition.withLock {
-            isOpen = true
-            condition.broadcast()
-        }
-    }
-
-    func wait() { condition.withLock { while !isOpen { condition.wait() } } }
-}
-
-/// Calls a closure before the first log entry is put.
-private final class PausingStore: ObjectStore, @unchecked Sendable {
-    private let inner: any ObjectStore
-    private let body: @Sendable (ObjectName) -> Void
-    private let hasPaused = Guarded(false)
-    /// Opened when the entry is about to be put.
-    var reached: Gate?
-
-    init(_ inner: any ObjectStore, _ body: @escaping @Sendable (ObjectName) -> Void) {
-        self.inner = inner
-        self.body = body
-    }
-
-    var location: String { inner.location }
-    var capabilities: StoreCapabilities { inner.capabilities }
-
-    func put(_ name: ObjectName, _ pieces: [UnsafeRawBufferPointer]) throws(LifeboatError) {
-        let isFirst = hasPaused.withLock { hasPaused -> Bool in
-            guard name.path.hasPrefix(ObjectNames.logPrefix), !hasPaused else { return false }
-            hasPaused = true
-            return true
-        }
-        if isFirst {
-            reached?.open()
-            body(name)
-        }
-        try inner.put(name, pieces)
-    }
-
-    func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
-        try inner.get(name, limit: limit)
-    }
-
-    func read(
-        _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
-    ) throws(LifeboatError) -> Int { try inner.read(name, at: offset, into: target) }
-
-    func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? { try inner.size(name) }
-
-    func list(
-        _ prefix: String, _ body: (ObjectName, UInt64) throws(LifeboatError) -> Void
-    ) throws(LifeboatError) { try inner.list(prefix, body) }
-
-    func delete(_ name: ObjectName) throws(LifeboatError) { try inner.delete(name) }
 }

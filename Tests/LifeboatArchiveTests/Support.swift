@@ -1,6 +1,7 @@
 import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
+import LifeboatProtocol
 import LifeboatStore
 import LifeboatTesting
 
@@ -35,13 +36,78 @@ final class TestRepository: Sendable {
             in: store, recovery: recovery, chunkSize: 65536, secret: secret, keyLabel: "test")
     }
 
-    /// Opens it as the host called `host`, through `store` if one is given.
+    /// Opens it as the host called `host`, through `store` if one is given, as the first writer if
+    /// no other secret is given.
     func open(
-        _ host: String = "host", store other: (any ObjectStore)? = nil, withRecovery: Bool = true
+        _ host: String = "host", store other: (any ObjectStore)? = nil,
+        secret otherSecret: WrappingSecret? = nil, withRecovery: Bool = true
     ) throws(LifeboatError) -> Repository {
         try Repository.open(
-            other ?? store, secret: secret, recovery: withRecovery ? recovery : nil,
-            stateRoot: folder.file(host + "-state"), cacheRoot: folder.file(host + "-cache"))
+            other ?? store, secret: otherSecret ?? secret,
+            recovery: withRecovery ? recovery : nil, stateRoot: folder.file(host + "-state"),
+            cacheRoot: folder.file(host + "-cache"))
+    }
+
+    /// Enrols a member and returns what opens its key slot.
+    func enrol(_ role: Roster.Role) throws(LifeboatError) -> WrappingSecret {
+        let secret = WrappingSecret.keyFile(SecretBytes(randomBytes(32)))
+        let repository = try open("admin")
+        _ = try repository.enrol(
+            role, domain: try repository.requireDomain().domain, label: "", secret: secret)
+        return secret
+    }
+
+    /// Adds points without content to the log of `host`, each by a session of its own.
+    @discardableResult
+    func append(
+        _ count: Int = 1, _ host: String = "host", store: (any ObjectStore)? = nil,
+        secret: WrappingSecret? = nil, body: PointBody? = nil
+    ) throws(LifeboatError) -> [VerifiedEntry] {
+        var result: [VerifiedEntry] = []
+        for _ in 0..<count {
+            let repository = try open(host, store: store, secret: secret)
+            let writer = try repository.requireWriter()
+            let session = try OpenSession(repository, writer)
+            // What a process leaves when it dies.
+            defer { session.journal.release() }
+            let sealed = PointSealing.seal(
+                body ?? LifeboatArchiveTests.body(machine: host),
+                domain: try repository.requireDomain(), member: writer.writer)
+            let digest = SHA256Hash.digest(sealed)
+            try repository.store.put(ObjectNames.pointBody(digest), bytes: sealed)
+            result.append(try session.commit { $0.body = digest })
+            try session.journal.remove()
+        }
+        return result
+    }
+
+    /// What a host that has never seen the repository reads.
+    func readFresh() throws(LifeboatError) -> LogView {
+        try open("reader-" + Identifier.random().hex).readLog()
+    }
+
+    /// Where an entry is.
+    func name(_ head: LogHead) -> ObjectName {
+        ObjectNames.logEntry(head.incarnation, head.sequence)
+    }
+}
+
+extension Index {
+    /// An index of runs all of whose packs are named and condemned by nobody.
+    convenience init(trusting runs: [IndexRun], damaged: Set<Digest> = []) throws(LifeboatError) {
+        let member = Roster.Member(
+            id: Identifier(1, 0), role: .writer, publicKey: [], domain: Identifier(2, 0))
+        var entry = LogEntry(
+            repository: Identifier(3, 0), member: member.id,
+            incarnation: Incarnation.id(of: member.id, number: 1), sequence: 1, previous: .zero,
+            domain: member.domain, time: 1)
+        for run in runs { entry.packs += try run.packs() }
+        entry.runs = runs.map(\.name)
+        let ledger = Ledger(
+            nil, entries: [entry.incarnation: [VerifiedEntry(id: .zero, entry: entry)]],
+            roster: Roster(
+                repository: entry.repository, number: 1, previous: .zero, members: [member]))
+        try self.init(runs: runs, ledger: ledger, damaged: damaged)
     }
 }
 
@@ -84,15 +150,21 @@ final class CountingSink: NodeSink {
 extension WriteSession {
     /// A session over nothing stored yet.
     static func fresh(_ repository: Repository) throws(LifeboatError) -> WriteSession {
-        try WriteSession(
-            repository, index: try Index.open(repository, log: try repository.readLog()),
-            packBuffers: 3, isDryRun: false)
+        let opening = try SessionOpening(repository)
+        do throws(LifeboatError) {
+            return try WriteSession(
+                repository, opening, index: try Index.open(repository, ledger: opening.ledger),
+                packBuffers: 3)
+        } catch {
+            opening.end()
+            throw error
+        }
     }
 
     /// What this session stored so far, as an index.
     func indexSoFar() throws(LifeboatError) -> Index {
         try flush()
-        return Index(runs: try stored.finish(), damaged: [])
+        return try Index(trusting: try stored.finish())
     }
 
     /// Stores chunks in one frame and returns their ids.

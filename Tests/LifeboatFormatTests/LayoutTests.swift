@@ -134,7 +134,7 @@ import Testing
             _ = try PackHeader(decoding: header.dropLast(), subject: "pack")
         }
         var newer = header
-        newer[4] = 1
+        newer[4] = 2
         expectFault(.unsupported) { _ = try PackHeader(decoding: newer, subject: "pack") }
     }
 }

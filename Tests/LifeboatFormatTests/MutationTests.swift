@@ -26,11 +26,13 @@ private func check(_ isRight: Bool) throws {
     }
 
     private static func envelope(
-        _ kind: ObjectKind, _ payload: CBOR, isSigned: Bool = true,
+        _ kind: ObjectKind, _ payloads: CBOR..., isSigned: Bool = true,
         _ open: @escaping @Sendable (CBOR) throws -> CBOR
     ) -> Target {
-        let bytes = isSigned ? Samples.signed(kind, payload) : Envelope.unsigned(kind, payload)
-        return Target(name: kind.rawValue, seeds: [bytes]) { bytes in
+        let seeds = payloads.map {
+            isSigned ? Samples.signed(kind, $0) : Envelope.unsigned(kind, $0)
+        }
+        return Target(name: kind.rawValue, seeds: seeds) { bytes in
             let envelope = try Envelope(
                 kind, decoding: bytes, isSigned: isSigned, subject: "object")
             try check(Envelope.unsigned(kind, envelope.payload)[8...] == envelope.signedBytes[8...])
@@ -52,8 +54,11 @@ private func check(_ isRight: Bool) throws {
         envelope(.keySlot, Samples.passwordSlot.payload, isSigned: false) {
             try KeySlot(payload: $0).payload
         },
-        envelope(.logEntry, Samples.logEntry.payload) {
+        envelope(.logEntry, Samples.logEntry.payload, Samples.keeperEntry.payload) {
             try LogEntry(payload: $0, subject: "log").payload
+        },
+        envelope(.checkpoint, Samples.checkpoint.payload) {
+            try Checkpoint(payload: $0, subject: "checkpoint").payload
         },
         envelope(.checkRecord, Samples.checkRecord.payload) {
             try CheckRecord(payload: $0, subject: "check").payload

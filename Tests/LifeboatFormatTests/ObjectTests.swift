@@ -10,8 +10,11 @@ import Testing
         #expect(try Roster(payload: Samples.roster.payload) == Samples.roster)
         #expect(try KeySlot(payload: Samples.passwordSlot.payload) == Samples.passwordSlot)
         #expect(try KeySlot(payload: Samples.fileSlot.payload) == Samples.fileSlot)
-        let entry = Samples.logEntry
-        #expect(try LogEntry(payload: entry.payload, subject: "log") == entry)
+        for entry in [Samples.logEntry, Samples.keeperEntry] {
+            #expect(try LogEntry(payload: entry.payload, subject: "log") == entry)
+        }
+        let checkpoint = Samples.checkpoint
+        #expect(try Checkpoint(payload: checkpoint.payload, subject: "x") == checkpoint)
         let record = Samples.checkRecord
         #expect(try CheckRecord(payload: record.payload, subject: "check") == record)
         let body = Samples.pointBody
@@ -50,7 +53,7 @@ import Testing
     @Test(arguments: ObjectKind.allCases)
     func `a newer version is unsupported, not damaged`(kind: ObjectKind) {
         var bytes = kind.prefix() + [UInt8](repeating: 0, count: 100)
-        bytes[4] = 1
+        bytes[4] = 2
         let newer = bytes
         expectFault(.unsupported) { try kind.check(newer, subject: "x") }
         bytes[4...5] = [0, 1]
@@ -59,6 +62,71 @@ import Testing
         expectFault(.unsupported) {
             _ = try Envelope(kind, decoding: newer, isSigned: true, subject: "x")
         }
+    }
+
+    @Test(arguments: ObjectKind.allCases)
+    func `version 0 is unsupported, for it was never released`(kind: ObjectKind) {
+        var bytes = kind.prefix() + [UInt8](repeating: 0, count: 100)
+        bytes[4] = 0
+        let older = bytes
+        expectFault(.unsupported) { try kind.check(older, subject: "x") }
+    }
+
+    @Test func `what only keepers may say needs a keeper`() {
+        #expect(!Samples.logEntry.needsKeeper)
+        guard case .map(let all) = Samples.keeperEntry.payload else { return }
+        let common = all.filter { $0.key <= 7 }
+        for (key, value) in all where key > 7 {
+            var fields = common
+            fields[key] = value
+            let entry = try? LogEntry(payload: .map(fields), subject: "x")
+            #expect(entry?.needsKeeper == true, "field \(key)")
+        }
+        #expect(all.count == 18)
+    }
+
+    @Test func `lists that are empty are left out`() throws {
+        let plain = LogEntry(
+            repository: Samples.identifier(1), member: Samples.identifier(2),
+            incarnation: Samples.identifier(3), sequence: 1, previous: .zero,
+            domain: Samples.identifier(4), time: 5)
+        guard case .map(let fields) = plain.payload else { return }
+        #expect(fields.keys.sorted() == [1, 2, 3, 4, 5, 6, 7])
+        // An empty list of sparse packs replaces the one before; none leaves it as it was.
+        var keeper = plain
+        keeper.sparse = []
+        #expect(try LogEntry(payload: keeper.payload, subject: "x").sparse == [])
+        #expect(try LogEntry(payload: plain.payload, subject: "x").sparse == nil)
+    }
+
+    @Test(arguments: [
+        (16, CBOR.bytes([UInt8](repeating: 4, count: 33)), LifeboatError.Code.unsupported),
+        (16, .bytes([UInt8](repeating: 0, count: 33)), .unsupported),
+        (16, .bytes([UInt8](repeating: 1, count: 34)), .damaged),
+        (16, .array([]), .damaged), (12, .bytes([UInt8](repeating: 1, count: 31)), .damaged),
+        (8, .array([.array([.unsigned(1)])]), .damaged), (9, .bytes([1]), .damaged),
+        (15, .array([.array([.bytes([1]), .bytes([2])])]), .damaged),
+        (24, .array([.unsigned(1)]), .damaged), (25, .unsigned(1), .damaged),
+    ])
+    func `a malformed field of a log entry is named`(
+        key: Int, value: CBOR, code: LifeboatError.Code
+    ) {
+        guard case .map(var fields) = Samples.keeperEntry.payload else { return }
+        fields[UInt64(key)] = value
+        let payload = CBOR.map(fields)
+        expectFault(code, "field \(key)") { _ = try LogEntry(payload: payload, subject: "x") }
+    }
+
+    @Test(arguments: [
+        (5, CBOR.array([.unsigned(1)])), (6, .array([.map([:])])),
+        (7, .array([.array([.bytes([1]), .bytes([2]), .bytes([])])])),
+        (9, .array([.array([.bytes([1])])])), (10, .bytes([1])), (11, .unsigned(2)),
+    ])
+    func `a malformed field of a checkpoint is damage`(key: Int, value: CBOR) {
+        guard case .map(var fields) = Samples.checkpoint.payload else { return }
+        fields[UInt64(key)] = value
+        let payload = CBOR.map(fields)
+        expectFault(.damaged, "field \(key)") { _ = try Checkpoint(payload: payload, subject: "x") }
     }
 
     @Test func `what only a newer version has is unsupported`() {

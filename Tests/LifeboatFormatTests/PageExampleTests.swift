@@ -7,11 +7,11 @@ import Testing
     @Test func `objects.md: roster`() throws {
         let bytes = try hex(
             """
-            4c42524f 0000 0000 3a000000
+            4c42524f 0100 0000 3a000000
             a4 01 50 000102030405060708090a0b0c0d0e0f 02 01
             03 5820 0000000000000000000000000000000000000000000000000000000000000000 04 80
-            ae2d54754aab3168895023fc0105e19b1386f7f1fc568e5b7e0830b4c3f63227
-            b2437482f89b8d86b0a53454e92a19175eb7be2b5422d1ad14ec1244d9fc050a
+            4c278c8b9bb9b9fcb0f4df8c39537103f6fa968932ce5d302cd79cf5d65fdc3c
+            877491f31f1244bed1d0447dc9e3c0233e9d5442e9558653a814ee2cc9fd2e06
             """)
         #expect(bytes.count == 134)
         let envelope = try Envelope(.roster, decoding: bytes, isSigned: true, subject: "roster")
@@ -26,11 +26,11 @@ import Testing
     @Test func `objects.md: check record`() throws {
         let bytes = try hex(
             """
-            4c42434b 0000 0000 38000000
+            4c42434b 0100 0000 38000000
             a7 01 50 000102030405060708090a0b0c0d0e0f 02 50 000102030405060708090a0b0c0d0e0f
             03 1b0000019b76daa800 04 02 05 1864 06 00 07 80
-            d1cc7fe4057c72a8e7be9a30bb94529c9e5a47bb7974246a2f8e7f8d63b858d8
-            c3a6c0fc7c258ed731a036b56188054a9a74288c816951ce145ac228336add0d
+            871d2ea7f583f0ce5f3a47a5e6de006d5f30f64605ae59e0bb1f93e297696283
+            5b992e8d0513009a268299c1a3d59504ee2a7b61540607cd8f71e9a314858a02
             """)
         let envelope = try Envelope(.checkRecord, decoding: bytes, isSigned: true, subject: "x")
         let record = try CheckRecord(payload: envelope.payload, subject: "x")
@@ -41,31 +41,104 @@ import Testing
         #expect(Envelope.unsigned(.checkRecord, record.payload) == envelope.signedBytes)
     }
 
-    @Test func `log.md: entry`() throws {
-        let bytes = try hex(
-            """
-            4c424c47 0000 0000 d8000000
-            ac 01 50 000102030405060708090a0b0c0d0e0f 02 50 02020202020202020202020202020202
-            03 50 03030303030303030303030303030303 04 01
-            05 5820 0000000000000000000000000000000000000000000000000000000000000000
-            06 50 06060606060606060606060606060606 07 1b0000019b76daa800
-            08 5820 0808080808080808080808080808080808080808080808080808080808080808
-            09 80 0a 80 0b 80
-            0c 81 83 50 09090909090909090909090909090909 02
-            5820 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
-            0ad8017a2a3519ee996e514f2aa9042f118fa94d344c4158c93ae5daad66bc1b
-            1d98b3dad1668faa88b8131ff815e0250c38442e444ae83cf11d2b9904a7170a
-            """)
-        #expect(bytes.count == 292)
+    private func entry(_ bytes: [UInt8]) throws -> LogEntry {
         let envelope = try Envelope(.logEntry, decoding: bytes, isSigned: true, subject: "x")
         let entry = try LogEntry(payload: envelope.payload, subject: "x")
-        #expect(entry.sequence == 1)
-        #expect(entry.writer == Samples.identifier(2))
-        #expect(entry.incarnation == Samples.identifier(3))
-        #expect(entry.body == Samples.digest(8))
-        #expect(entry.packs.isEmpty)
-        #expect(entry.heads == [Samples.head])
         #expect(Envelope.unsigned(.logEntry, entry.payload) == envelope.signedBytes)
+        return entry
+    }
+
+    @Test func `log.md: a writer's entry`() throws {
+        let bytes = try hex(
+            """
+            4c424c47 0100 0000 4b010000
+            ac 01 50 000102030405060708090a0b0c0d0e0f 02 50 02020202020202020202020202020202
+            03 50 02020202020202020202020202020203 04 02
+            05 5820 0505050505050505050505050505050505050505050505050505050505050505
+            06 50 06060606060606060606060606060606 07 1b0000019b76daa800
+            08 81 83 50 0909090909090909090909090909090a 02
+            5820 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+            0a 81 50 07070707070707070707070707070707
+            0b 5820 0808080808080808080808080808080808080808080808080808080808080808
+            0c 5840 0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b
+            0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c
+            0d 5820 0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d
+            f2797ab69dc050999c3cecd3b5bf64cb5c5f1f892eb0b297159c26cfe5cc0c6c
+            d50c8215d671dc85207d25184b5ed7657c902dbb93e50f798958edc2ba26b208
+            """)
+        #expect(bytes.count == 407)
+        let entry = try entry(bytes)
+        #expect(entry.sequence == 2)
+        #expect(entry.member == Samples.identifier(2))
+        #expect(entry.incarnation.hex == "02020202020202020202020202020203")
+        #expect(entry.closed == [Samples.identifier(7)])
+        #expect(entry.body == Samples.digest(8))
+        #expect(entry.packs == [Samples.digest(11), Samples.digest(12)])
+        #expect(entry.runs == [Samples.digest(13)])
+        #expect(entry.heads.map(\.digest) == [Samples.head.digest])
+    }
+
+    @Test func `log.md: a keeper's entry`() throws {
+        let bytes = try hex(
+            """
+            4c424c47 0100 0000 17010000
+            aa 01 50 000102030405060708090a0b0c0d0e0f 02 50 09090909090909090909090909090909
+            03 50 0909090909090909090909090909090a 04 03
+            05 5820 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+            06 50 06060606060606060606060606060606 07 1b0000019b76daa800
+            08 81 83 50 02020202020202020202020202020203 02
+            5820 0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e
+            10 5842 010b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b
+            030808080808080808080808080808080808080808080808080808080808080808
+            13 5820 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+            213790ea693530f14a70508d2af9e8886d2e3dbc80fafaf2a3b7e030e6f83e72
+            3dad7e97a6e64ba36bd90cb1cc85852e8280a221e4dc5a6d6b2674d733a05105
+            """)
+        #expect(bytes.count == 355)
+        let entry = try entry(bytes)
+        #expect(entry.condemned.map(\.kind) == [.pack, .pointBody])
+        #expect(entry.condemned.map(\.digest) == [Samples.digest(11), Samples.digest(8)])
+        #expect(entry.forgotten == [Samples.digest(15)])
+        #expect(entry.needsKeeper)
+    }
+
+    @Test func `checkpoint.md: checkpoint`() throws {
+        let bytes = try hex(
+            """
+            4c424350 0100 0000 49020000
+            ac 01 50 000102030405060708090a0b0c0d0e0f 02 50 09090909090909090909090909090909 03 01
+            04 1b0000019b76daa800 05 82 a7 01 50 02020202020202020202020202020202
+            02 83 50 02020202020202020202020202020203 02
+            5820 47b04bdcca0e7b25b24ec925f64f878ecce879ccbf52d6502a2cbc7a7192aee5
+            03 1b0000019b76daa800 04 81 82 50 0909090909090909090909090909090a 02 05 80 06 80
+            07 f4 a7 01 50 09090909090909090909090909090909
+            02 83 50 0909090909090909090909090909090a 02
+            5820 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+            03 1b0000019b76daa800 04 80 05 80 06 80 07 f4 06 81 a9
+            01 5820 47b04bdcca0e7b25b24ec925f64f878ecce879ccbf52d6502a2cbc7a7192aee5
+            02 50 02020202020202020202020202020203 03 02 04 50 02020202020202020202020202020202
+            05 50 06060606060606060606060606060606
+            06 5820 0808080808080808080808080808080808080808080808080808080808080808
+            07 1b0000019b76daa800 08 00 09 1b0000019b76daa800
+            07 81 83 50 02020202020202020202020202020202 50 06060606060606060606060606060606
+            5840 0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b
+            0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c
+            08 81 83 50 02020202020202020202020202020202 50 06060606060606060606060606060606
+            5820 0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d 09 80 0a 40
+            0b 80 0c 40
+            68546f7ebfa7fafdb4613f187116a785d7f578bd6c95cc85c9cb96f23d7cfa58
+            be3d1baa8719f74261b62a9393b0ce9dbb470a0f6d7b72e0d16a90768b71a40d
+            """)
+        #expect(bytes.count == 661)
+        let envelope = try Envelope(.checkpoint, decoding: bytes, isSigned: true, subject: "x")
+        let checkpoint = try Checkpoint(payload: envelope.payload, subject: "x")
+        #expect(Envelope.unsigned(.checkpoint, checkpoint.payload) == envelope.signedBytes)
+        #expect(checkpoint.ordinal == 1)
+        #expect(checkpoint.member == Samples.identifier(9))
+        #expect(checkpoint.logs.map(\.head.sequence) == [2, 2])
+        #expect(checkpoint.points.map(\.id) == [checkpoint.logs[0].head.digest])
+        #expect(checkpoint.packs.map(\.digests) == [[Samples.digest(11), Samples.digest(12)]])
+        #expect(checkpoint.runs.map(\.digests) == [[Samples.digest(13)]])
     }
 
     @Test func `keys.md: associated data of a key slot`() throws {
@@ -75,7 +148,7 @@ import Testing
             created: 1_767_225_600_000, sealedKeys: [0xAA], sealedLabel: [0xBB])
         let expected = try hex(
             """
-            4c424b5300000000 a4 01 50 000102030405060708090a0b0c0d0e0f 02 02
+            4c424b5301000000 a4 01 50 000102030405060708090a0b0c0d0e0f 02 02
             04 5820 0404040404040404040404040404040404040404040404040404040404040404
             05 1b0000019b76daa800
             """)
@@ -111,7 +184,7 @@ import Testing
         let header = PackLayout.header(
             .data, keyCount: 1, repository: repository, domain: Samples.identifier(2),
             salt: [UInt8](repeating: 3, count: 32))
-        #expect(Array(header.prefix(8)) == (try hex("4c42504b 0000 01 01")))
+        #expect(Array(header.prefix(8)) == (try hex("4c42504b 0100 01 01")))
         #expect(header.count == 72)
         let parsed = try PackHeader(decoding: header, subject: "x")
         #expect(parsed.framesOffset == 1240)
@@ -158,7 +231,7 @@ import Testing
     @Test func `changed-extents.md: file`() throws {
         let text = """
             lifeboat-changed-extents 0
-            base c33d295a2342a1ccf1507a7c8992ba532cfedbdfb0189696f81878cde3935268
+            base 47b04bdcca0e7b25b24ec925f64f878ecce879ccbf52d6502a2cbc7a7192aee5
             volume root
             size 1000000
             granularity 65536

@@ -21,7 +21,8 @@ import Testing
             store, secret: secret, recovery: recovery, stateRoot: folder.file("state"),
             cacheRoot: folder.file("cache"))
         let session = try WriteSession(
-            repository, index: try Index.empty(repository), packBuffers: 3, isDryRun: false)
+            repository, try SessionOpening(repository), index: try Index.empty(repository),
+            packBuffers: 3)
         defer { session.end() }
         let content = Buffer(capacity: 65536)
         content.storage.initializeMemory(as: UInt8.self, repeating: 7)

@@ -1,6 +1,7 @@
 @testable import LifeboatArchive
 import LifeboatCore
 import LifeboatFormat
+import LifeboatProtocol
 import LifeboatVolume
 
 /// The code of the error that `body` throws; `nil` when it throws none.
@@ -47,9 +48,9 @@ func point(id: Digest, volume: String, size: UInt64) -> Point {
     let name = Identifier.random()
     return Point(
         id: id,
-        entry: LogEntry(
-            repository: name, writer: name, incarnation: name, sequence: 1, previous: .zero,
-            domain: name, time: 1, body: .zero, packs: [], runs: [], replacedRuns: [], heads: []),
+        record: Ledger.Point(
+            id: id, incarnation: name, sequence: 1, member: name, domain: name, body: .zero,
+            time: 1),
         body: PointBody(
             machine: "machine", host: "host", begun: 1, ended: 2, consistency: .crash,
             parent: .zero, tags: [:],
@@ -58,5 +59,6 @@ func point(id: Digest, volume: String, size: UInt64) -> Point {
                     name: volume, size: size, root: .zero, levels: 0, consistency: .crash,
                     method: "full", bytesRead: 0, bytesNew: 0, bytesStored: 0, bytesZero: 0,
                     bytesUnchanged: 0, warnings: [])
-            ], program: "test"))
+            ], program: "test"),
+        tags: [:])
 }

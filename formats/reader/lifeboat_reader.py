@@ -113,16 +113,30 @@ class Fields:
         value = self.get(key, bytes)
         need(len(value) == count, f"field {key} of {self.subject} has {len(value)} bytes")
         return value
-    def digests(self, key):
-        values = self.get(key, list) if key in self.fields else []
-        right = all(type(value) is bytes and len(value) == 32 for value in values)
-        need(right, f"field {key} of {self.subject} holds something that is no digest")
-        return values
+    def digests(self, key, width=32):
+        """What stands behind each other in one byte string."""
+        joined = self.get(key, bytes) if key in self.fields else b""
+        need(len(joined) % width == 0, f"field {key} of {self.subject} holds a cut digest")
+        return [joined[at:at + width] for at in range(0, len(joined), width)]
+    def references(self, key):
+        """Objects by kind and digest."""
+        found = [(it[0], it[1:]) for it in self.digests(key, 33)]
+        need(all(kind in (1, 2, 3) for kind, _ in found), f"{self.subject} refers to an object "
+             "of an unknown kind", Unsupported)
+        return found
+    def tuples(self, key, *kinds):
+        """A list of arrays of certain types; a number stands for bytes of that count."""
+        found = self.get(key, list) if key in self.fields else []
+        for it in found:
+            need(type(it) is list and len(it) == len(kinds) and all(
+                type(part) is kind or type(part) is bytes and len(part) == kind
+                for part, kind in zip(it, kinds)), f"field {key} of {self.subject} is malformed")
+        return found
     def heads(self, key):
-        for head in self.get(key, list):
-            need(type(head) is list and [type(part) for part in head] == [bytes, int, bytes]
-                 and (len(head[0]), len(head[2])) == (16, 32), f"{self.subject} has a bad head")
-        return self.fields[key]
+        return self.tuples(key, 16, int, 32)
+    def checkpoint(self, key):
+        self.fields[-1] = [self.fields[key]] if key in self.fields else []
+        return self.tuples(-1, int, 32)
 
 # Keys: formats/keys.md
 def from_hex(text):
@@ -218,7 +232,7 @@ def check_prefix(data, magic, subject):
     """The first 8 bytes of every object."""
     need(len(data) >= 8 and data[:4] == magic, f"{subject} does not begin with {magic.decode()}")
     version = data[4] | data[5] << 8
-    need(version == 0, f"{subject} has the newer format version {version}", Unsupported)
+    need(version == 1, f"{subject} has format version {version}", Unsupported)
 
 def open_envelope(data, magic, subject):
     """Payload, signed bytes and signature of a signed small object."""
@@ -242,18 +256,22 @@ def numbered(store, folder, width):
 class Entry:
     """A log entry: formats/log.md."""
     def __init__(self, data, name):
-        fields, self.signed, self.signature = open_envelope(data, b"LBLG", name)
-        self.name, self.digest = name, sha256(data)
-        self.repository, self.writer = fields.data(1, 16), fields.data(2, 16)
+        self.fields, self.signed, self.signature = open_envelope(data, b"LBLG", name)
+        self.name, self.digest, fields = name, sha256(data), self.fields
+        self.repository, self.member = fields.data(1, 16), fields.data(2, 16)
         self.incarnation, self.sequence = fields.data(3, 16), fields.get(4, int)
         self.previous, self.domain = fields.data(5, 32), fields.data(6, 16)
-        self.time, self.body = fields.get(7, int), fields.data(8, 32)
-        self.packs, self.runs = fields.digests(9), fields.digests(10)
-        self.replaced, self.heads = fields.digests(11), fields.heads(12)
+        self.time, self.heads = fields.get(7, int), fields.heads(8)
+        self.body = fields.data(11, 32) if 11 in fields.fields else ZERO
+        self.packs, self.runs, self.replaced = map(fields.digests, (12, 13, 14))
+        self.edits, self.doomed = fields.tuples(15, 32, bytes), fields.references(18)
+        self.forgotten, self.ends = fields.digests(19), fields.heads(23)
+        self.checkpoints = fields.checkpoint(25)
 
 Domain = collections.namedtuple("Domain", "id secret chunk_key node_key")
 Volume = collections.namedtuple("Volume", "name size root levels consistency")
-Point = collections.namedtuple("Point", "entry machine host begun consistency volumes")
+Record = collections.namedtuple("Record", "digest time member domain body tags")
+Point = collections.namedtuple("Point", "record machine host begun consistency volumes tags")
 
 class Repository:
     """An open repository: its configuration, roster and logs, all checked."""
@@ -264,11 +282,8 @@ class Repository:
         self.problems, self.logs = [], {}
         self.read_configuration()
         self.read_roster()
-        for folder in store.list("log"):
-            self.logs[folder] = []
-            self.attempt(self.read_log, folder, self.logs[folder])
-        for entry in self.entries():
-            self.check_heads(entry.heads, entry.name)
+        self.read_logs()
+        self.sum_up()
 
     def attempt(self, action, *arguments):
         """What `action` returns; a fault becomes a problem that is told at the end."""
@@ -332,7 +347,7 @@ class Repository:
                 member = Fields(value, f"a member of {name}")
                 need(member.get(2, int) in (1, 2), f"{name} has an unknown role", Unsupported)
                 identifier = member.data(1, 16)
-                self.members[identifier] = member.data(3, 32), member.data(4, 16)
+                self.members[identifier] = member.data(3, 32), member.data(4, 16), value[2]
                 if 6 in value:
                     self.revoked[identifier] = {head[0]: head[1] for head in member.heads(6)}
             number += 1
@@ -341,34 +356,121 @@ class Repository:
         need(writer in self.members, f"{subject} is by {writer.hex()}, who is not in the roster")
         return self.members[writer]
 
-    # Logs: formats/log.md
-    def read_log(self, folder, entries):
-        previous, numbers = ZERO, numbered(self.store, f"log/{folder}", 16)
-        for number in range(1, max(numbers, default=0) + 1):
-            name = f"log/{folder}/{number:016d}"
-            entry = self.attempt(self.read_entry, name, (self.id, folder, number), previous)
+    # Logs: formats/log.md, formats/checkpoint.md
+    def read_logs(self):
+        """Keepers' logs first, from the checkpoint on that their last entries name, then others."""
+        self.folders = {bytes.fromhex(name): (numbered(self.store, f"log/{name}", 16), member)
+                        for name in self.store.list("log") for member in self.members
+                        if name.startswith(member.hex()[:24]) and len(from_hex(name)) == 16}
+        is_keeper = lambda log: self.members[self.folders[log][1]][2] == 2
+        keepers, names = list(filter(is_keeper, self.folders)), set()
+        self.bases, self.ends, self.checkpoint = {}, {}, None
+        for log in keepers:
+            last = self.limit(log, max(self.folders[log][0], default=0))
+            entry = self.attempt(self.read_entry, log, last, None)
+            names |= {tuple(it) for it in (entry.checkpoints if entry else [])}
+        for ordinal, digest in sorted(names, reverse=True):
+            if self.attempt(self.read_checkpoint, ordinal, digest):
+                break
+        for log in keepers:
+            self.read_log(log)
+        for entry in self.entries():
+            for log, sequence, _ in entry.ends:
+                self.ends[log] = min(sequence, self.ends.get(log, sequence))
+        for log in self.folders.keys() - keepers:
+            self.read_log(log)
+        for entry in self.entries():
+            self.check_heads(entry.heads, entry.name)
+    def limit(self, log, last):
+        """The last entry of a log that may count: roster and fences end logs."""
+        revoked = self.revoked.get(self.folders[log][1])
+        return min(last, self.ends.get(log, last), revoked.get(log, 0) if revoked else last)
+    def read_checkpoint(self, ordinal, digest):
+        name = f"checkpoints/{ordinal:016d}-{digest.hex()}"
+        data = self.store.get(name)
+        need(sha256(data) == digest, f"{name} has changed: its name is not its hash")
+        fields, signed, signature = open_envelope(data, b"LBCP", name)
+        public, _, role = self.member(fields.data(2, 16), name)
+        check_signature(public, signature, signed, name)
+        need((fields.data(1, 16), fields.get(3, int), role) == (self.id, ordinal, 2),
+             f"{name} belongs elsewhere")
+        for value in fields.get(5, list):
+            log = Fields(value, f"a log of {name}")
+            log.fields[-1] = [log.get(2, list)]
+            incarnation, sequence, head = log.heads(-1)[0]
+            self.bases[incarnation] = sequence, head
+            if log.get(7, bool):
+                self.ends[incarnation] = sequence
+        self.checkpoint = fields
+        return True
+    def read_log(self, log):
+        (start, previous), entries = self.bases.get(log, (0, ZERO)), []
+        for number in range(start + 1, self.limit(log, max(self.folders[log][0], default=0)) + 1):
+            entry = self.attempt(self.read_entry, log, number, previous)
             entries += [entry] if entry else []
             previous = entry.digest if entry else None
-    def read_entry(self, name, place, previous):
+        self.logs[log] = entries
+    def read_entry(self, log, number, previous):
+        name = f"log/{log.hex()}/{number:016d}"
         entry = Entry(self.store.get(name), name)
-        public, domain = self.member(entry.writer, name)
+        public, domain, role = self.member(entry.member, name)
         check_signature(public, entry.signature, entry.signed, name)
-        need((entry.repository, entry.incarnation.hex(), entry.sequence) == place
-             and entry.domain == domain, f"{name} belongs elsewhere")
+        need((entry.repository, entry.incarnation, entry.sequence, entry.member)
+             == (self.id, log, number, self.folders[log][1]) and (role == 2 or
+             entry.domain == domain), f"{name} belongs elsewhere")
+        need(not any(entry.body) if role == 2 else not entry.fields.fields.keys() & range(16, 28),
+             f"{name} says what its member may not say")
         need(previous in (None, entry.previous), f"{name} does not follow the entry before it")
-        # What a revoked member wrote beyond the heads of its revocation does not exist.
-        last = self.revoked.get(entry.writer, {entry.incarnation: entry.sequence})
-        return entry if entry.sequence <= last.get(entry.incarnation, 0) else None
+        return entry
     def entries(self):
         return [entry for log in self.logs.values() for entry in log]
 
     def check_heads(self, heads, subject):
-        """Whether all that somebody has seen is still there."""
-        for incarnation, sequence, digest in heads:
-            log = {entry.sequence: entry.digest for entry in self.logs.get(incarnation.hex(), [])}
-            if log.get(sequence) != digest:
+        """Whether all that somebody has seen is still there, or summed up, or does not count."""
+        for log, sequence, digest in heads:
+            known = {entry.sequence: entry.digest for entry in self.logs.get(log, [])}
+            start, head = self.bases.get(log, (0, ZERO))
+            known[start] = head
+            if sequence >= start and known.get(sequence) != digest and (
+                    log not in self.folders or sequence <= self.limit(log, sequence)):
                 self.problems.append(f"{subject} has seen entry {sequence} of log "
-                                     f"{incarnation.hex()}: somebody removed or exchanged it")
+                                     f"{log.hex()}: somebody removed or exchanged it")
+
+    def sum_up(self):
+        """What the checkpoint and the entries behind it say together: formats/collection.md."""
+        self.records, packs, owners, gone, edits = {}, {}, {}, set(), []
+        doomed, replaced = set(), set()
+        if base := self.checkpoint:
+            for value in base.get(6, list):
+                it = Fields(value, f"a point of {base.subject}")
+                if 10 not in it.fields:
+                    self.records[it.data(1, 32)] = Record(
+                        it.data(1, 32), it.get(7, int), it.data(4, 16), it.data(5, 16),
+                        it.data(6, 32), it.get(12, bytes) if 12 in it.fields else b"")
+            for key, known in ((7, packs), (8, owners)):
+                for member, _, joined in base.tuples(key, 16, 16, bytes):
+                    for at in range(0, len(joined), 32):
+                        known[joined[at:at + 32]] = member
+            doomed |= set(base.references(10))
+        is_keeper = lambda entry: self.members[entry.member][2] == 2
+        for entry in self.entries():
+            if any(entry.body):
+                self.records[entry.digest] = Record(entry.digest, entry.time, entry.member,
+                                                    entry.domain, entry.body, b"")
+            for key, known in ((entry.packs, packs), (entry.runs, owners)):
+                known.update({name: entry.member for name in key if name not in known})
+            doomed, gone = doomed | set(entry.doomed), gone | set(entry.forgotten)
+        for entry in self.entries():
+            replaced |= {run for run in entry.replaced
+                         if is_keeper(entry) or owners.get(run) == entry.member}
+            edits += [(entry.time, entry.digest, point, sealed) for point, sealed in entry.edits
+                      if point in self.records
+                      and (is_keeper(entry) or self.records[point].member == entry.member)]
+        for _, _, point, sealed in sorted(edits):
+            self.records[point] = self.records[point]._replace(tags=sealed)
+        self.records = {it: self.records[it] for it in self.records if it not in gone}
+        self.packs = [name for name in packs if (1, name) not in doomed]
+        self.runs = [name for name in owners if name not in replaced and (2, name) not in doomed]
 
     # Points: formats/point.md
     @functools.cache
@@ -379,42 +481,47 @@ class Repository:
         return Domain(identifier, secret, hkdf(secret, self.id, b"lifeboat chunk id"),
                       hkdf(secret, self.id, b"lifeboat node id"))
 
-    def body_object(self, entry):
-        name = f"points/{entry.incarnation.hex()}/{entry.sequence:016d}"
-        data = self.store.get(name)
-        need(sha256(data) == entry.body, f"{name} is not what its log entry names")
+    def body_object(self, record):
+        data = self.store.get(name := f"points/{record.body.hex()}")
+        need(sha256(data) == record.body, f"{name} is not what its log entry names")
         check_prefix(data, b"LBPT", name)
         need(len(data) == size_class(len(data)), f"{name} is not padded to a size class")
         return name, data
 
-    def point(self, entry):
-        name, data = self.body_object(entry)
-        key = hkdf(self.domain(entry.domain).secret, data[8:40], b"lifeboat point body")
-        place = self.id + entry.incarnation + struct.pack("<Q", entry.sequence)
+    def point(self, record):
+        name, data = self.body_object(record)
+        domain = self.domain(record.domain)
+        key = hkdf(domain.secret, data[8:40], b"lifeboat point body")
+        place = self.id + record.domain + record.member
         plain = open_gcm(key, 0, data[:8] + place, data[40:], name)
         end = 4 + int.from_bytes(plain[:4], "little")
         need(end <= len(plain) and not any(plain[end:]), f"{name} is padded with more than zeros")
         fields, volumes = Fields(decode_cbor(plain[4:end], name), name), {}
         for value in fields.get(8, list):
             volume = Fields(value, f"a volume of {name}")
-            record = Volume(volume.get(1, str), volume.get(2, int, (1 << 63) - 1),
+            it = Volume(volume.get(1, str), volume.get(2, int, (1 << 63) - 1),
                             volume.data(3, 32), volume.get(4, int, 12), volume.get(5, str))
-            shape = level_count(-(-record.size // self.chunk_size))
-            need(record.root == ZERO or record.levels == shape,
-                 f"volume {record.name} of {name} has {record.levels} levels, not {shape}")
-            need(record.name not in volumes, f"{name} has two volumes named {record.name}")
-            volumes[record.name] = record
-        return Point(entry, fields.get(1, str), fields.get(2, str), fields.get(3, int),
-                     fields.get(5, str), volumes)
+            shape = level_count(-(-it.size // self.chunk_size))
+            need(it.root == ZERO or it.levels == shape,
+                 f"volume {it.name} of {name} has {it.levels} levels, not {shape}")
+            need(it.name not in volumes, f"{name} has two volumes named {it.name}")
+            volumes[it.name] = it
+        if record.tags:
+            key = hkdf(domain.secret, record.tags[:32], b"lifeboat point tags")
+            place, sealed = self.id + record.domain + record.digest, record.tags[32:]
+            tags = self.attempt(open_gcm, key, 0, place, sealed, f"the tags of {name}")
+            fields.fields[7] = decode_cbor(tags, name) if tags else fields.get(7, list)
+        return Point(record, fields.get(1, str), fields.get(2, str), fields.get(3, int),
+                     fields.get(5, str), volumes, dict(fields.tuples(7, str, str)))
 
     def points(self):
         """All points that can be read, oldest first."""
-        points = [self.attempt(self.point, entry) for entry in self.entries() if any(entry.body)]
-        return sorted(filter(None, points), key=lambda it: (it.entry.time, it.entry.digest))
+        points = [self.attempt(self.point, record) for record in self.records.values()]
+        return sorted(filter(None, points), key=lambda it: (it.record.time, it.record.digest))
     def find_point(self, text):
         found = points = self.points()
         if text != "latest":
-            found = [point for point in points if point.entry.digest.hex().startswith(text)]
+            found = [point for point in points if point.record.digest.hex().startswith(text)]
             need(len(found) == 1, f"{len(found)} points have an id that begins with {text}")
         need(len({it.machine for it in found}) == 1, "not the points of one machine: give an id")
         return found[-1]
@@ -423,26 +530,19 @@ class Repository:
     @functools.cache
     def pack(self, name):
         return Pack(self, name)
-    def pack_names(self):
-        return list(dict.fromkeys(name for entry in self.entries() for name in entry.packs))
-    def run_names(self):
-        replaced = {name for entry in self.entries() for name in entry.replaced}
-        runs = dict.fromkeys(name for entry in self.entries() for name in entry.runs)
-        return [name for name in runs if name not in replaced]
-
     def locations(self, without_index=False):
         """From id to all its places (pack, frame, slot), those in good packs first."""
         places = collections.defaultdict(list)
         damaged = {from_hex(name) for name in self.store.list("damaged") if len(name) == 64}
         if without_index:
             there = lambda name: name not in damaged or self.store.has(pack_path(name))
-            for name in filter(there, self.pack_names()):
+            for name in filter(there, self.packs):
                 pack = self.attempt(self.pack, name)
                 for frame, slots in enumerate(pack.slots if pack else []):
                     for slot, (identifier, _) in enumerate(slots):
                         places[identifier].append((name, frame, slot))
         else:
-            for name in self.run_names():
+            for name in self.runs:
                 for identifier, place in self.attempt(read_run, self, name) or []:
                     places[identifier].append(place)
         for known in places.values():
@@ -468,7 +568,7 @@ class Repository:
     def chunks(self, point, volume, places):
         """All chunks of a volume that hold something: number, length, id."""
         count = -(-volume.size // self.chunk_size)
-        node_key = self.domain(point.entry.domain).node_key
+        node_key = self.domain(point.record.domain).node_key
         def walk(identifier, level, first):
             what = f"node {identifier.hex()} of level {level} of volume {volume.name}"
             data = self.fetch(places, identifier, node_key, what)
@@ -596,8 +696,8 @@ def read_run_object(repository, name):
     """The bytes of a run whose name and signature are right, without the signature."""
     subject = f"index/{name.hex()}"
     data = named_object(repository, subject, b"LBIX", 2 << 30)
-    public, domain = repository.member(data[40:56], subject)
-    need(data[24:40] == domain, f"{subject} belongs to another domain than its writer")
+    public, domain, role = repository.member(data[40:56], subject)
+    need(role == 2 or data[24:40] == domain, f"{subject} is of another domain than its writer")
     check_signature(public, data[-64:], b"LBIX" + sha256(data[:-64]), subject)
     return data[:-64]
 
@@ -638,7 +738,7 @@ def restore(repository, point, volume_name, target, without_index=False):
     need(volume_name in point.volumes, f"no volume {volume_name}, only {', '.join(point.volumes)}")
     need(not os.path.exists(target), f"{target} exists already; nothing was overwritten")
     volume, places = point.volumes[volume_name], repository.locations(without_index)
-    key = repository.domain(point.entry.domain).chunk_key
+    key = repository.domain(point.record.domain).chunk_key
     with open(target + ".partial", "wb") as output:
         output.truncate(volume.size)
         for number, size, identifier in repository.chunks(point, volume, places):
@@ -652,16 +752,16 @@ def restore(repository, point, volume_name, target, without_index=False):
 def verify(repository):
     """Checks all objects by names and signatures, and with the recovery key every byte."""
     attempt, entries = repository.attempt, repository.entries()
-    for entry in filter(lambda it: any(it.body), entries):
-        attempt(repository.body_object, entry)
-    for name in repository.run_names():
+    for record in repository.records.values():
+        attempt(repository.body_object, record)
+    for name in repository.runs:
         attempt(read_run_object, repository, name)
-    for name in repository.pack_names():
+    for name in repository.packs:
         attempt(named_object, repository, pack_path(name), b"LBPK", OBJECT_LIMIT)
     for name in repository.store.list("checks"):
         attempt(check_check_record, repository, f"checks/{name}")
-    print(f"{len(entries)} log entries, {len(repository.run_names())} index runs, "
-          f"{len(repository.pack_names())} packs: names, chains and signatures checked")
+    print(f"{len(entries)} log entries, {len(repository.runs)} index runs, "
+          f"{len(repository.packs)} packs: names, chains and signatures checked")
     if repository.recovery:
         attempt(check_content, repository)
         print("every frame, chunk and node was read and checked")
@@ -676,7 +776,7 @@ def check_check_record(repository, name):
 
 def check_content(repository):
     problems, sizes = repository.problems, collections.defaultdict(set)
-    for name in repository.pack_names():
+    for name in repository.packs:
         pack = repository.attempt(repository.pack, name)
         for frame, slots in enumerate(pack.slots if pack else []):
             key = pack.domain.chunk_key if pack.content == 1 else pack.domain.node_key
@@ -694,14 +794,15 @@ def check_content(repository):
         for volume in point.volumes.values():
             for number, size, identifier in repository.chunks(point, volume, found):
                 if size not in sizes[identifier]:
-                    where = f"{volume.name} of {point.entry.digest.hex()}"
+                    where = f"{volume.name} of {point.record.digest.hex()}"
                     problems.append(f"chunk {number} of {where} is lost")
 
 def list_points(repository):
     for point in repository.points():
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(point.entry.time // 1000))
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(point.record.time // 1000))
         volumes = [f"{volume.name} {volume.size}" for volume in point.volumes.values()]
-        print(point.entry.digest.hex(), when, point.machine, point.consistency, *volumes)
+        tags = [f"{key}={value}" for key, value in point.tags.items()]
+        print(point.record.digest.hex(), when, point.machine, point.consistency, *volumes, *tags)
 
 def main(arguments):
     parser = argparse.ArgumentParser(description="a second reader of Lifeboat repositories")

@@ -26,8 +26,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import lifeboat_reader as reader  # noqa: E402
 
-FIXTURES = HERE.parent.parent / "fixtures" / "v0"
+FIXTURES = HERE.parent.parent / "fixtures" / "v1"
 CHUNK = 16384
+PREFIX = bytes([1, 0, 0, 0])
 
 
 # A writer of small repositories
@@ -59,7 +60,7 @@ def cbor(value):
 
 def envelope(magic, payload, key=None):
     body = cbor(payload)
-    data = magic + bytes(4) + struct.pack("<I", len(body)) + body
+    data = magic + PREFIX + struct.pack("<I", len(body)) + body
     return data + key.sign(data) if key else data
 
 
@@ -96,26 +97,29 @@ def hpke_seal(public_key, info, plain):
 
 
 class Writer:
-    """Writes one repository with one writer, and as many points as are asked for."""
+    """Writes one repository with a writer and a keeper, and as many points as are asked for."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.id, self.domain, self.writer = os.urandom(16), os.urandom(16), os.urandom(16)
-        self.incarnation, self.seed = os.urandom(16), os.urandom(32)
+        self.keeper, self.seed = os.urandom(16), os.urandom(32)
+        self.incarnation, self.watch = incarnation(self.writer), incarnation(self.keeper)
         self.root = ed25519.Ed25519PrivateKey.generate()
         self.signing = ed25519.Ed25519PrivateKey.generate()
+        self.keeping = ed25519.Ed25519PrivateKey.generate()
         self.secret = os.urandom(32)
         self.public = xwing_public(self.seed)
         self.chunk_key = reader.hkdf(self.secret, self.id, b"lifeboat chunk id")
         self.node_key = reader.hkdf(self.secret, self.id, b"lifeboat node id")
-        self.entries, self.known = [], {}
+        self.entries, self.kept, self.known, self.facts = [], [], {}, {}
         info = b"lifeboat domain secret" + self.id + self.domain
         encapsulation, sealed = hpke_seal(self.public, info, self.secret)
         self.put("config/0000000001", envelope(b"LBCF", {
             1: self.id, 2: CHUNK, 3: public(self.root), 4: self.public, 5: 1,
             6: [{1: self.domain, 2: encapsulation, 3: sealed}], 7: 1, 8: bytes(32), 9: [], 10: 0,
             11: bytes(32), 12: 0}, self.root))
-        members = [{1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain, 5: b"", 7: 1}]
+        members = [{1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain, 5: b"", 7: 1},
+                   {1: self.keeper, 2: 2, 3: public(self.keeping), 4: self.domain, 5: b"", 7: 1}]
         first = envelope(b"LBRO", {1: self.id, 2: 1, 3: bytes(32), 4: []}, self.root)
         self.put("roster/0000000001", first)
         previous = hashlib.sha256(first).digest()
@@ -146,12 +150,14 @@ class Writer:
         (self.path / "recovery.key").write_text(recovery_file(self.id + self.seed + raw))
 
     def revoke(self, heads):
-        """Puts a third roster, in which the writer is revoked."""
+        """Puts a third roster, in which the writer is revoked; the keeper stays."""
         previous = hashlib.sha256((self.path / "roster/0000000002").read_bytes()).digest()
         self.put("roster/0000000003", envelope(b"LBRO", {
             1: self.id, 2: 3, 3: previous, 4: [{
                 1: self.writer, 2: 1, 3: public(self.signing), 4: self.domain, 5: b"", 6: heads,
-                7: 1, 8: True}]}, self.root))
+                7: 1, 8: True}, {
+                1: self.keeper, 2: 2, 3: public(self.keeping), 4: self.domain, 5: b"", 7: 1}]},
+            self.root))
 
     def put(self, name, data):
         target = self.path / name
@@ -161,7 +167,7 @@ class Writer:
     def pack(self, content, frames):
         """A pack whose frames are lists of (id, bytes)."""
         salt, frame_key = os.urandom(32), os.urandom(32)
-        header = b"LBPK" + struct.pack("<HBB", 0, content, 1) + self.id + self.domain + salt
+        header = b"LBPK" + struct.pack("<HBB", 1, content, 1) + self.id + self.domain + salt
         if content == 1:
             info = b"lifeboat frame key" + self.id + self.domain
             entry, sealed = hpke_seal(self.public, info, frame_key)
@@ -197,7 +203,7 @@ class Writer:
 
     def run(self, identifiers):
         salt = os.urandom(32)
-        header = b"LBIX" + bytes(4) + self.id + self.domain + self.writer + salt
+        header = b"LBIX" + PREFIX + self.id + self.domain + self.writer + salt
         packs = sorted({self.known[identifier][0] for identifier in identifiers})
         bits = 0
         while bits < 24 and len(identifiers) >> bits > 64:
@@ -267,24 +273,89 @@ class Writer:
                      7: [["env", "test"]], 8: records, 9: "test"})
         return self.append(body, packs, runs, replaced)
 
-    def append(self, body, packs=(), runs=(), replaced=(), heads=()):
-        sequence, salt = len(self.entries) + 1, os.urandom(32)
-        place = f"{self.incarnation.hex()}/{sequence:016d}"
-        prefix = b"LBPT" + bytes(4)
-        key = reader.hkdf(self.secret, salt, b"lifeboat point body")
-        plain = struct.pack("<I", len(body)) + body
-        plain += bytes(reader.size_class(len(plain) + 56) - len(plain) - 56)
-        associated = prefix + self.id + self.incarnation + struct.pack("<Q", sequence)
-        sealed = prefix + salt + gcm(key, 0, associated, plain)
-        self.put(f"points/{place}", sealed)
-        previous = hashlib.sha256(self.entries[-1]).digest() if self.entries else bytes(32)
+    def append(self, body, packs=(), runs=(), replaced=(), heads=(), **further):
+        """Adds an entry of the writer, with a point unless `body` is None."""
+        fields = {8: list(heads), 12: b"".join(packs), 13: b"".join(runs), 14: b"".join(replaced)}
+        if body is not None:
+            salt = os.urandom(32)
+            key = reader.hkdf(self.secret, salt, b"lifeboat point body")
+            plain = struct.pack("<I", len(body)) + body
+            plain += bytes(reader.size_class(len(plain) + 56) - len(plain) - 56)
+            prefix = b"LBPT" + PREFIX
+            associated = prefix + self.id + self.domain + self.writer
+            sealed = prefix + salt + gcm(key, 0, associated, plain)
+            fields[11] = hashlib.sha256(sealed).digest()
+            self.put(f"points/{fields[11].hex()}", sealed)
+        entry = self.entry(self.writer, self.signing, self.entries, fields | further.get("extra", {}))
+        name = hashlib.sha256(entry).digest()
+        if body is not None:
+            self.facts[name] = {
+                1: name, 2: self.incarnation, 3: len(self.entries), 4: self.writer,
+                5: self.domain, 6: fields[11], 7: 1000 * len(self.entries), 8: 0, 9: 0}
+        return name.hex()
+
+    def keep(self, **fields):
+        """Adds an entry of the keeper, with fields by their numbers."""
+        entry = self.entry(self.keeper, self.keeping, self.kept,
+                           {int(key[1:]): value for key, value in fields.items()})
+        return hashlib.sha256(entry).digest()
+
+    def entry(self, member, key, entries, fields):
+        sequence = len(entries) + 1
+        previous = hashlib.sha256(entries[-1]).digest() if entries else bytes(32)
+        fields = {number: value for number, value in fields.items() if value not in (b"", [])}
         entry = envelope(b"LBLG", {
-            1: self.id, 2: self.writer, 3: self.incarnation, 4: sequence, 5: previous,
-            6: self.domain, 7: 1000 * sequence, 8: hashlib.sha256(sealed).digest(),
-            9: list(packs), 10: list(runs), 11: list(replaced), 12: list(heads)}, self.signing)
-        self.put(f"log/{place}", entry)
-        self.entries.append(entry)
-        return hashlib.sha256(entry).hexdigest()
+            1: self.id, 2: member, 3: incarnation(member), 4: sequence, 5: previous,
+            6: self.domain, 7: 1000 * sequence} | fields, key)
+        self.put(f"log/{incarnation(member).hex()}/{sequence:016d}", entry)
+        entries.append(entry)
+        return entry
+
+    def tags(self, point, tags):
+        """Sealed tags of a point."""
+        salt = os.urandom(32)
+        key = reader.hkdf(self.secret, salt, b"lifeboat point tags")
+        place = self.id + self.domain + bytes.fromhex(point)
+        return salt + gcm(key, 0, place, cbor([[key, tags[key]] for key in sorted(tags)]))
+
+    def checkpoint(self, ordinal=1, key=None, **changes):
+        """Sums everything up, stores it, and has the keeper name it."""
+        packs, runs, forgotten = set(), set(), set()
+        for entry in map(payload, self.entries + self.kept):
+            packs |= set(cut(entry.get(12, b"")))
+            runs |= set(cut(entry.get(13, b"")))
+            forgotten |= set(cut(entry.get(19, b"")))
+        for entry in map(payload, self.entries + self.kept):
+            runs -= set(cut(entry.get(14, b"")))
+        logs = [{1: member, 2: [incarnation(member), len(entries),
+                                hashlib.sha256(entries[-1]).digest()],
+                 3: 0, 4: [], 5: [], 6: [], 7: False}
+                for member, entries in ((self.writer, self.entries), (self.keeper, self.kept))
+                if entries]
+        points = [fact for name, fact in self.facts.items() if name not in forgotten]
+        data = envelope(b"LBCP", {
+            1: self.id, 2: self.keeper, 3: ordinal, 4: 1, 5: logs, 6: points,
+            7: [[self.writer, self.domain, b"".join(packs)]],
+            8: [[self.writer, self.domain, b"".join(runs)]], 9: [], 10: b"", 11: [], 12: b"",
+            **changes.get("fields", {})}, key or self.keeping)
+        digest = hashlib.sha256(data).digest()
+        name = f"checkpoints/{ordinal:016d}-{digest.hex()}"
+        self.put(name, data)
+        self.keep(_25=[ordinal, digest])
+        return name
+
+
+def incarnation(member, number=1):
+    low = (int.from_bytes(member[12:], "big") + number) % (1 << 32)
+    return member[:12] + low.to_bytes(4, "big")
+
+
+def payload(entry):
+    return reader.decode_cbor(entry[12:-64], "entry")
+
+
+def cut(joined):
+    return [joined[at:at + 32] for at in range(0, len(joined), 32)]
 
 
 def recovery_file(key):
@@ -459,7 +530,7 @@ class WrittenRepositoryTests(unittest.TestCase):
         pieces = {}
         self.writer.block_map(self.volumes["root"], pieces, {})
         healed = self.writer.pack(1, [list(pieces.items())])
-        self.writer.append(cbor({}), packs=[healed], runs=[self.writer.run(list(pieces))])
+        self.writer.append(None, packs=[healed], runs=[self.writer.run(list(pieces))])
         (self.repo / "damaged").mkdir()
         (self.repo / "damaged" / pack.name).write_text("damaged\n")
         pack.unlink()
@@ -471,9 +542,13 @@ class WrittenRepositoryTests(unittest.TestCase):
         for folder in ("config", "roster", "log", "points", "packs", "index"):
             path = self.object(folder)
             data = path.read_bytes()
-            path.write_bytes(data[:4] + b"\x01" + data[5:])
-            code, _, errors = call("verify", self.repo, *self.key)
+            codes = set()
+            for version in (0, 2):
+                path.write_bytes(data[:4] + bytes([version]) + data[5:])
+                code, _, errors = call("verify", self.repo, *self.key)
+                codes.add(code)
             path.write_bytes(data)
+            self.assertEqual(len(codes), 1)
             # Bodies, packs and runs are covered by digests: damage may be told first.
             self.assertIn(code, (3,) if folder in ("config", "roster", "log") else (1, 3), errors)
 
@@ -513,7 +588,7 @@ class WrittenRepositoryTests(unittest.TestCase):
 
     def test_remembered_heads(self):
         digest = hashlib.sha256(b"what is gone").digest()
-        self.writer.append(cbor({}), heads=[[os.urandom(16), 3, digest]])
+        self.writer.append(None, heads=[[os.urandom(16), 3, digest]])
         code, _, errors = call("verify", self.repo)
         self.assertEqual(code, 1)
         self.assertIn("somebody removed or exchanged it", errors)
@@ -542,6 +617,103 @@ class WrittenRepositoryTests(unittest.TestCase):
         self.writer.point({"root": b"too late"})
         code, output, _ = call("points", self.repo, *self.key)
         self.assertEqual((code, len(output.splitlines())), (0, 2))
+
+    def points(self):
+        code, output, errors = call("points", self.repo, *self.key)
+        return code, [line.split()[0] for line in output.splitlines()], errors
+
+    def delete_entries(self, *numbers, log=None):
+        for number in numbers:
+            log = log or self.writer.incarnation
+            (self.repo / f"log/{log.hex()}/{number:016d}").unlink()
+
+    def test_forgotten_points(self):
+        self.writer.keep(_19=bytes.fromhex(self.first))
+        self.assertEqual(self.points(), (0, [self.second], ""))
+        body = self.writer.facts[bytes.fromhex(self.first)][6].hex()
+        (self.repo / "points" / body).unlink()
+        self.assertEqual(call("verify", self.repo, *self.key)[::2], (0, ""))
+        self.assertEqual(self.restored(self.second, "root")[1], self.grown["root"])
+
+    def test_checkpoint(self):
+        """Covered entries are gone, and everything is still there."""
+        self.writer.keep(_20=bytes.fromhex(self.first))
+        self.writer.checkpoint()
+        third = self.writer.point({"root": b"behind"})
+        self.delete_entries(1, 2)
+        self.delete_entries(1, log=self.writer.watch)
+        self.assertEqual(self.points(), (0, [self.first, self.second, third], ""))
+        self.assertEqual(call("verify", self.repo, *self.key)[::2], (0, ""))
+        for point, content in ((self.first, self.volumes["root"]), (third, b"behind")):
+            for options in ((), ("--without-index",)):
+                self.assertEqual(self.restored(point, "root", *options), (0, content, ""))
+        self.writer.keep(_19=bytes.fromhex(self.second))
+        self.writer.checkpoint(2)
+        self.assertEqual(self.points(), (0, [self.first, third], ""))
+
+    def test_wrong_checkpoints(self):
+        """A checkpoint that is no keeper's is told, and the entries are used."""
+        stranger = ed25519.Ed25519PrivateKey.generate()
+        changes = [{"key": stranger}, {"key": self.writer.signing}, {"fields": {1: bytes(16)}},
+                   {"key": self.writer.signing, "fields": {2: self.writer.writer}},
+                   {"fields": {3: 99}}]
+        for ordinal, change in enumerate(changes, 1):
+            self.writer.checkpoint(ordinal, **change)
+            code, points, errors = self.points()
+            self.assertEqual((code, points), (1, [self.first, self.second]))
+            self.assertIn("checkpoints/", errors)
+        name = self.writer.checkpoint(9)
+        self.assertEqual(self.points(), (0, [self.first, self.second], ""))
+        data = (self.repo / name).read_bytes()
+        (self.repo / name).unlink()
+        self.assertIn("is missing", self.points()[2])
+        (self.repo / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        self.assertEqual(self.points()[:2], (1, [self.first, self.second]))
+
+    def test_fenced_log(self):
+        """What stands behind the end of a fenced log does not exist, and is no damage."""
+        head = [self.writer.incarnation, 2, bytes.fromhex(self.second)]
+        self.writer.keep(_22=[self.writer.incarnation])
+        self.writer.keep(_23=[head])
+        late = self.writer.point({"root": b"late"})
+        self.assertEqual(self.points(), (0, [self.first, self.second], ""))
+        self.writer.keep(_8=[[self.writer.incarnation, 3, bytes.fromhex(late)]])
+        self.delete_entries(3)
+        self.assertEqual(call("verify", self.repo, *self.key)[::2], (0, ""))
+
+    def test_what_only_keepers_may_say(self):
+        for field, value in ((19, bytes.fromhex(self.first)), (22, [bytes(16)]), (26, bytes(32)),
+                             (16, b"\1" + bytes(32)), (25, [1, bytes(32)])):
+            self.writer.append(None, extra={field: value})
+            code, points, errors = self.points()
+            self.assertEqual((code, points), (1, [self.first, self.second]))
+            self.assertIn("what its member may not say", errors)
+            self.delete_entries(len(self.writer.entries))
+            self.writer.entries.pop()
+        self.writer.keep(_11=bytes(31) + b"1")
+        self.assertIn("what its member may not say", self.points()[2])
+
+    def test_tags(self):
+        self.writer.keep(_15=[[bytes.fromhex(self.first), self.writer.tags(self.first, {"a": "1"})]])
+        self.assertIn("a=1\n", call("points", self.repo, *self.key)[1])
+        self.writer.append(None, extra={
+            15: [[bytes.fromhex(self.first), self.writer.tags(self.first, {"b": "2"})]]})
+        output = call("points", self.repo, *self.key)[1].splitlines()
+        self.assertTrue(output[0].endswith(" b=2") and output[1].endswith(" env=test"), output)
+
+    def test_replaced_runs(self):
+        """A writer replaces its own runs only; doomed packs are not looked for."""
+        runs = [bytes.fromhex(path.name) for path in (self.repo / "index").iterdir()]
+        everything = self.writer.run(list(self.writer.known))
+        self.writer.keep(_13=everything, _14=b"".join(runs))
+        for name in runs:
+            (self.repo / "index" / name.hex()).unlink()
+        self.writer.append(None, replaced=[everything])
+        self.assertEqual(call("verify", self.repo, *self.key)[::2], (0, ""))
+        pack = self.object("packs", "large")
+        self.writer.keep(_18=b"\1" + bytes.fromhex(pack.name))
+        pack.unlink()
+        self.assertEqual(call("verify", self.repo)[::2], (0, ""))
 
     def test_wrong_key(self):
         other = self.folder / "other"

@@ -57,11 +57,80 @@ enum Samples {
         id: identifier(1), wrapping: .keyFile, salt: [UInt8](repeating: 2, count: 32), created: 3,
         sealedKeys: [4, 5], sealedLabel: [])
 
-    static let logEntry = LogEntry(
-        repository: identifier(1), writer: identifier(2), incarnation: identifier(3), sequence: 4,
-        previous: digest(5), domain: identifier(6), time: 7, body: digest(8),
-        packs: [digest(11), digest(12)], runs: [digest(13)], replacedRuns: [digest(14)],
-        heads: [head])
+    /// All fields that a writer may set.
+    static let logEntry: LogEntry = {
+        var entry = LogEntry(
+            repository: identifier(1), member: identifier(2), incarnation: identifier(3),
+            sequence: 4, previous: digest(5), domain: identifier(6), time: 7)
+        entry.heads = [head]
+        entry.opened = [identifier(15)]
+        entry.closed = [identifier(16), identifier(17)]
+        entry.body = digest(8)
+        entry.packs = [digest(11), digest(12)]
+        entry.runs = [digest(13)]
+        entry.replacedRuns = [digest(14)]
+        entry.tagEdits = [.init(point: digest(18), sealed: [19, 20, 21])]
+        return entry
+    }()
+
+    /// All fields that only a keeper may set.
+    static let keeperEntry: LogEntry = {
+        var entry = LogEntry(
+            repository: identifier(1), member: identifier(2), incarnation: identifier(3),
+            sequence: 4, previous: digest(5), domain: identifier(6), time: 7)
+        entry.condemned = references(8)
+        entry.released = references(11)
+        entry.doomed = references(14)
+        entry.forgotten = [digest(17)]
+        entry.held = [digest(18)]
+        entry.unheld = [digest(19), digest(20)]
+        entry.fenced = [identifier(21)]
+        entry.ends = [head]
+        entry.proposal = .init(ordinal: 22, digest: digest(23))
+        entry.checkpoint = .init(ordinal: 24, digest: digest(25))
+        entry.sparse = [digest(26)]
+        return entry
+    }()
+
+    /// One of each kind.
+    static func references(_ byte: UInt8) -> [ObjectReference] {
+        ObjectReference.Kind.allCases.map {
+            ObjectReference($0, digest(byte - 1 + $0.rawValue))
+        }
+    }
+
+    static let checkpoint: Checkpoint = {
+        var checkpoint = Checkpoint(
+            repository: identifier(1), member: identifier(2), ordinal: 3, observed: 4)
+        let mark = Checkpoint.Mark(identifier(5), 6)
+        checkpoint.logs = [
+            .init(
+                member: identifier(7), head: head, time: 8, knows: [mark],
+                sessions: [.init(id: identifier(9), sequence: 10, time: 11, knows: [mark])],
+                fencedBy: [identifier(12)], isEnded: true),
+            .init(
+                member: identifier(13), head: head, time: 0, knows: [], sessions: [],
+                fencedBy: [], isEnded: false),
+        ]
+        checkpoint.points = [
+            .init(
+                id: digest(14), incarnation: identifier(15), sequence: 16, member: identifier(17),
+                domain: identifier(18), body: digest(19), time: 20, after: 21, seen: 22,
+                forgotten: mark, isHeld: true, tags: [23, 24]),
+            .init(
+                id: digest(25), incarnation: identifier(15), sequence: 17, member: identifier(17),
+                domain: identifier(18), body: digest(26), time: 27, after: 28, seen: 29,
+                forgotten: nil, isHeld: false, tags: []),
+        ]
+        let group = Checkpoint.Group(
+            member: identifier(30), domain: identifier(31), digests: [digest(32), digest(33)])
+        checkpoint.packs = [group]
+        checkpoint.runs = [group]
+        checkpoint.condemnations = [.init(by: mark, references: references(34))]
+        checkpoint.doomed = references(37)
+        checkpoint.sparse = [.init(member: identifier(5), domain: identifier(5), digests: [])]
+        return checkpoint
+    }()
 
     static let checkRecord = CheckRecord(
         repository: identifier(1), signer: identifier(2), time: 3, depth: .sample, percent: 5,
