@@ -17,7 +17,9 @@ public struct Survival: Sendable {
         rules: Rules = .all
     ) {
         var named = ledger.packs
-        for pack in added { named[pack] = .init(member: keeper, domain: keeper) }
+        for pack in added where !ledger.doomed.contains(ObjectReference(.pack, pack)) {
+            named[pack] = .init(member: keeper, domain: keeper)
+        }
         self.named = named
         self.emptied = emptied
         var others: Set<Digest> = []

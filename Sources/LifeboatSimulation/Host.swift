@@ -39,6 +39,9 @@ struct Host {
 final class Running<State> {
     var state: State
     init(_ state: State) { self.state = state }
+
+    /// Reads without a copy of the whole state.
+    func with<Result>(_ read: (inout State) -> Result) -> Result { read(&state) }
 }
 
 /// One run of the program; at most one of the protocols is going on.

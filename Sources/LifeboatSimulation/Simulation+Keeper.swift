@@ -14,16 +14,16 @@ extension Simulation {
     }
 
     func stepKeeping(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].keeping!.state.action {
+        if let action = hosts[host].processes[process].keeping!.with({ $0.action }) {
             let reply = perform(action, host, process)
             hosts[host].processes[process].keeping!.state.take(reply)
         }
-        if hosts[host].processes[process].keeping!.state.isReady {
-            let points = forgettable(hosts[host].processes[process].keeping!.state.writing.ledger)
+        if hosts[host].processes[process].keeping!.with({ $0.isReady }) {
+            let points = forgettable(hosts[host].processes[process].keeping!.with({ $0.writing.ledger }))
             hosts[host].processes[process].keeping!.state.decide(
                 points.isEmpty ? nil : { entry in entry.forgotten = points })
         }
-        guard let verdict = hosts[host].processes[process].keeping!.state.verdict else { return }
+        guard let verdict = hosts[host].processes[process].keeping!.with({ $0.verdict }) else { return }
         note(host, process, "forgetting: \(verdict)", 9)
         hosts[host].processes[process].keeping = nil
         hosts[host].lock = nil
@@ -70,11 +70,11 @@ extension Simulation {
     }
 
     func stepFence(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].fence!.state.action {
+        if let action = hosts[host].processes[process].fence!.with({ $0.action }) {
             let reply = perform(action, host, process)
             hosts[host].processes[process].fence!.state.take(reply)
         }
-        guard let verdict = hosts[host].processes[process].fence!.state.verdict else { return }
+        guard let verdict = hosts[host].processes[process].fence!.with({ $0.verdict }) else { return }
         note(host, process, "fence: \(verdict)", 11)
         hosts[host].processes[process].fence = nil
         hosts[host].lock = nil
@@ -94,20 +94,20 @@ extension Simulation {
     }
 
     func stepCollection(_ host: Int, _ process: Int) {
-        guard let action = hosts[host].processes[process].collection!.state.action else {
+        guard let action = hosts[host].processes[process].collection!.with({ $0.action }) else {
             return endCollection(host, process)
         }
         guard let reply = reply(to: action, host, process) else { return }
         // A step that could not go on has been dropped.
         guard hosts[host].processes[process].collection != nil else { return }
         hosts[host].processes[process].collection!.state.take(reply)
-        if hosts[host].processes[process].collection!.state.verdict != nil {
+        if hosts[host].processes[process].collection!.with({ $0.verdict }) != nil {
             endCollection(host, process)
         }
     }
 
     private func endCollection(_ host: Int, _ process: Int) {
-        guard let verdict = hosts[host].processes[process].collection!.state.verdict else {
+        guard let verdict = hosts[host].processes[process].collection!.with({ $0.verdict }) else {
             return fail("collection has nothing to do and no verdict")
         }
         note(host, process, "collection: \(verdict)", 13)
@@ -116,7 +116,7 @@ extension Simulation {
         switch verdict {
         case .refused(let refusal): fail("a host was refused: \(refusal)")
         case .damaged(let gaps): fail("a keeper finds entries missing: \(describe(gaps))")
-        case .done, .void: break
+        case .done, .void, .suspended: break
         }
     }
 
@@ -243,7 +243,7 @@ extension Simulation {
         if hosts[host].processes[process].collecting.toDelete == nil {
             var all = references
             if !rules.contains(.condemnOrphans) {
-                let ledger = hosts[host].processes[process].collection!.state.ledger
+                let ledger = hosts[host].processes[process].collection!.with({ $0.ledger })
                 all += listObjects().filter { $0.kind == .pack && ledger.packs[$0.digest] == nil }
             }
             hosts[host].processes[process].collecting.toDelete = all

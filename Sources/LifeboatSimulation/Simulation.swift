@@ -34,6 +34,7 @@ public final class Simulation {
     var everCounted: [Digest: (log: Identifier, member: Identifier)] = [:]
     var forgotten: Set<Digest> = []
     var isDirty = false
+    var missingParent: Digest?
     var lastCheck = 0
     var violation: String?
     var trace: UInt64 = 0
