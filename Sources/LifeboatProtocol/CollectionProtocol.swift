@@ -68,14 +68,16 @@ public struct CollectionProtocol: Sendable {
         case done
         /// Somebody else wrote to this keeper's log, or the roster ended it: nothing was deleted.
         case void
+        /// A keeper is suspended: nothing is deleted until the root has said where its log ends.
+        case suspended
         case refused(LogWriting.Refusal)
         /// Log entries are missing or damaged: to delete now could make it worse.
         case damaged([LogReading.Gap])
     }
 
     private enum Stage: Sendable {
-        case starting, listing, marking, tidying, condemning, relearning
-        case markingAgain, dooming, confirming, deleting, proposing, storing, checking, closing
+        case starting, listing, marking, opening, tidying, condemning, relearning
+        case markingAgain, dooming, verifying, confirming, deleting, proposing, storing, checking, closing
         case truncating
         case over(Verdict)
     }
@@ -94,6 +96,8 @@ public struct CollectionProtocol: Sendable {
     private var deletedNow: Set<ObjectReference> = []
     private var isConfirmed = false
     private let tidies: Bool
+    /// The session in this keeper's own log in which it stores packs anew.
+    private var session: Identifier?
 
     // What there is to tell.
     public private(set) var newlyCondemned: [ObjectReference] = []
@@ -149,8 +153,11 @@ public struct CollectionProtocol: Sendable {
             stage = .marking
         case (.marking, .marked(let marking)):
             self.marking = marking
-            stage = .tidying
-            if !tidies { condemn() }
+            if tidies {
+                open()
+            } else {
+                condemn()
+            }
         case (.tidying, .tidied(let tidying)):
             self.tidying = tidying
             condemn()
@@ -184,9 +191,13 @@ public struct CollectionProtocol: Sendable {
         if let refusal = writing.refusal { return end(.refused(refusal)) }
         switch stage {
         case .starting:
-            guard writing.gaps.isEmpty else { return end(.damaged(writing.gaps)) }
+            guard isSound() else { return false }
             incarnation = writing.incarnation
             stage = .listing
+            return false
+        case .opening:
+            guard isAppended else { return end(.void) }
+            stage = .tidying
             return false
         case .condemning:
             guard isAppended else { return end(.void) }
@@ -194,12 +205,23 @@ public struct CollectionProtocol: Sendable {
             writing.read()
         case .relearning:
             guard isStillOwn else { return end(.void) }
-            guard writing.gaps.isEmpty else { return end(.damaged(writing.gaps)) }
+            guard isSound() else { return false }
             stage = .markingAgain
             guard !rules.contains(.markAgain) else { return false }
             doom()
         case .dooming:
             guard isAppended else { return end(.void) }
+            guard rules.contains(.lookBeforeDeleting) else {
+                stage = .confirming
+                return false
+            }
+            stage = .verifying
+            writing.read()
+        case .verifying:
+            // A twin may have come first, with another decision; or the entry stands where a
+            // checkpoint had covered everything already.
+            guard isStillOwn else { return end(.void) }
+            guard isSound() else { return false }
             stage = .confirming
             return false
         case .proposing:
@@ -223,6 +245,15 @@ public struct CollectionProtocol: Sendable {
         return false
     }
 
+    /// Whether what was read allows to go on; ends the step otherwise.
+    private mutating func isSound() -> Bool {
+        guard writing.gaps.isEmpty else { return end(.damaged(writing.gaps)) }
+        guard !ledger.isKeeperInDoubt || !rules.contains(.relyOnlyOnWhatStands) else {
+            return end(.suspended)
+        }
+        return true
+    }
+
     private var isAppended: Bool {
         if case .appended = writing.outcome { true } else { false }
     }
@@ -233,13 +264,30 @@ public struct CollectionProtocol: Sendable {
 
     private mutating func append(_ fill: (inout LogEntry) -> Void) {
         let standing = ledger.base
+        // Its own, and those of steps that were broken off: a keeper does one at a time.
+        var closed = Set(writing.log?.sessions.keys.map { $0 } ?? [])
+        if let session { closed.insert(session) }
+        session = nil
         writing.append(time: max(time, ledger.observed + 1)) { entry in
             entry.checkpoint = standing
+            entry.closed = closed.sorted()
             fill(&entry)
         }
     }
 
     // MARK: condemning
+
+    /// Announces that packs are going to be stored which other keepers may take for orphans.
+    private mutating func open() {
+        guard rules.contains(.openBeforeTidying) else {
+            stage = .tidying
+            return
+        }
+        stage = .opening
+        let session = Identifier(incarnation.word1, (writing.memory.head?.sequence ?? 0) + 1)
+        append { $0.opened = [session] }
+        self.session = session
+    }
 
     private func isNeeded(_ reference: ObjectReference) -> Bool {
         switch reference.kind {

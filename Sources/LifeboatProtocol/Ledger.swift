@@ -179,6 +179,9 @@ public struct Ledger: Sendable {
     /// Whether some log's end is not known yet, so that nothing may be summed up.
     public var isInDoubt: Bool { logs.values.contains(where: \.isInDoubt) }
 
+    /// Whether it is not known yet which of a keeper's decisions count.
+    public var isKeeperInDoubt: Bool { logs.values.contains { $0.isKeeper && $0.isInDoubt } }
+
     /// When a point was taken, as far as keepers can tell: the writer's claim, within the bounds
     /// that keepers' looks leave for it.
     public func time(of point: Point, now: UInt64) -> UInt64 {

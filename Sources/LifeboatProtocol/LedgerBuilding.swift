@@ -228,6 +228,10 @@ extension Ledger {
             if member.revoked != nil {
                 logs[incarnation]?.isEnded = true
                 logs[incarnation]?.isInDoubt = false
+                // It will neither release nor doom any more.
+                if log.isKeeper {
+                    for reference in condemned.keys { dropCondemnation(reference, incarnation) }
+                }
             } else if member.isSuspended {
                 logs[incarnation]?.isInDoubt = true
             }

@@ -107,7 +107,12 @@ extension Ledger {
             .init(by: $0.key, references: $0.value.sorted())
         }
         .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
-        result.doomed = doomed.subtracting(deleted).sorted()
+        // A keeper that is tidying may not have named yet what others took for orphans: it has to
+        // learn that its packs are gone.
+        let isTidying = logs.values.contains { log in
+            log.isKeeper && log.member != member && !log.isEnded && !log.sessions.isEmpty
+        }
+        result.doomed = (isTidying ? doomed : doomed.subtracting(deleted)).sorted()
         result.emptied = emptied.filter { packs[$0] != nil }.sorted()
         result.sparse = sparse.sorted { $0.key < $1.key }.map { keeper, digests in
             .init(member: keeper, domain: keeper, digests: digests)

@@ -43,12 +43,16 @@ public struct Rules: OptionSet, Hashable, Sendable {
     public static let readRosterAgain = Rules(rawValue: 1 << 16)
     /// Nobody relies on entries that a fence may still cut off.
     public static let relyOnlyOnWhatStands = Rules(rawValue: 1 << 17)
+    /// A keeper makes sure that its decision stands before it deletes.
+    public static let lookBeforeDeleting = Rules(rawValue: 1 << 18)
+    /// A keeper announces that it stores packs anew, before it does.
+    public static let openBeforeTidying = Rules(rawValue: 1 << 19)
 
     public static let all: Rules = [
         .openBeforeReading, .waitForSessions, .markAgain, .trustOnlyNamedPacks,
         .keepForgottenRoots, .respectOtherKeepers, .checkFenceAfterCommit, .announceFenceFirst,
         .ignoreBehindFence, .noticeForeignEntries, .readKeepersFirst, .adoptOpenSessionsOnly,
         .askForNames, .noCheckpointInDoubt, .keepAnchors, .condemnOrphans, .readRosterAgain,
-        .relyOnlyOnWhatStands,
+        .relyOnlyOnWhatStands, .lookBeforeDeleting, .openBeforeTidying,
     ]
 }

@@ -25,7 +25,7 @@ public struct Survival: Sendable {
         isProven: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
         var named = ledger.packs
-        for pack in added {
+        for pack in added where !ledger.doomed.contains(ObjectReference(.pack, pack)) {
             named[pack] = .init(member: keeper, domain: keeper, isKeeper: true)
         }
         self.named = named

@@ -58,6 +58,12 @@ public enum Campaign {
         .init(
             name: "relyOnlyOnWhatStands", rule: .relyOnlyOnWhatStands,
             purpose: "relying on packs of an entry that a fence cuts off"),
+        .init(
+            name: "lookBeforeDeleting", rule: .lookBeforeDeleting,
+            purpose: "deleting by a decision that a twin's entry displaced"),
+        .init(
+            name: "openBeforeTidying", rule: .openBeforeTidying,
+            purpose: "moving chunks into a pack that another keeper took for an orphan"),
     ]
 
     public static func run(

@@ -35,26 +35,35 @@ struct Host {
     }
 }
 
+/// A protocol that is going on, by reference: it is large.
+final class Running<State> {
+    var state: State
+    init(_ state: State) { self.state = state }
+
+    /// Reads without a copy of the whole state.
+    func with<Result>(_ read: (inout State) -> Result) -> Result { read(&state) }
+}
+
 /// One run of the program; at most one of the protocols is going on.
 ///
 /// By reference, for its state is large and changes with every step.
 final class Process {
-    var session: SessionProtocol?
+    var session: Running<SessionProtocol>?
     var work = SessionWork()
-    var collection: CollectionProtocol?
+    var collection: Running<CollectionProtocol>?
     var collecting = CollectionWork()
-    var fence: FenceProtocol?
-    var keeping: KeepingProtocol?
+    var fence: Running<FenceProtocol>?
+    var keeping: Running<KeepingProtocol>?
     var asleepUntil = 0
 
     func copy() -> Process {
         let copy = Process()
-        copy.session = session
+        copy.session = session.map { Running($0.state) }
         copy.work = work
-        copy.collection = collection
+        copy.collection = collection.map { Running($0.state) }
         copy.collecting = collecting
-        copy.fence = fence
-        copy.keeping = keeping
+        copy.fence = fence.map { Running($0.state) }
+        copy.keeping = keeping.map { Running($0.state) }
         copy.asleepUntil = asleepUntil
         return copy
     }

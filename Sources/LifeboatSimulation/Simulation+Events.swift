@@ -62,7 +62,7 @@ extension Simulation {
         var host = Host(
             member: id, role: role,
             processes: (0...(role == .writer ? random.below(2) : 0)).map { _ in Process() })
-        host.remaining = role == .writer ? 3 + random.below(3) : 4 + random.below(4)
+        host.remaining = role == .writer ? 2 + random.below(3) : 3 + random.below(3)
         if role == .writer {
             host.machine = machineCount
             machineCount += 1

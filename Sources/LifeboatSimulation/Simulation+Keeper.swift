@@ -7,22 +7,23 @@ extension Simulation {
 
     func beginKeeping(_ host: Int, _ process: Int) {
         hosts[host].lock = process
-        hosts[host].processes[process].keeping = KeepingProtocol(
-            writing: writing(host), time: clock(host))
+        hosts[host].processes[process].keeping = Running(
+            KeepingProtocol(
+            writing: writing(host), time: clock(host)))
         note(host, process, "begins to forget", 8)
     }
 
     func stepKeeping(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].keeping!.action {
+        if let action = hosts[host].processes[process].keeping!.with({ $0.action }) {
             let reply = perform(action, host, process)
-            hosts[host].processes[process].keeping!.take(reply)
+            hosts[host].processes[process].keeping!.state.take(reply)
         }
-        if hosts[host].processes[process].keeping!.isReady {
-            let points = forgettable(hosts[host].processes[process].keeping!.writing.ledger)
-            hosts[host].processes[process].keeping!.decide(
+        if hosts[host].processes[process].keeping!.with({ $0.isReady }) {
+            let points = forgettable(hosts[host].processes[process].keeping!.with({ $0.writing.ledger }))
+            hosts[host].processes[process].keeping!.state.decide(
                 points.isEmpty ? nil : { entry in entry.forgotten = points })
         }
-        guard let verdict = hosts[host].processes[process].keeping!.verdict else { return }
+        guard let verdict = hosts[host].processes[process].keeping!.with({ $0.verdict }) else { return }
         note(host, process, "forgetting: \(verdict)", 9)
         hosts[host].processes[process].keeping = nil
         hosts[host].lock = nil
@@ -57,8 +58,9 @@ extension Simulation {
         }
         guard !logs.isEmpty else { return }
         hosts[host].lock = process
-        hosts[host].processes[process].fence = FenceProtocol(
-            logs, writing: writing(host), time: clock(host), rules: rules)
+        hosts[host].processes[process].fence = Running(
+            FenceProtocol(
+            logs, writing: writing(host), time: clock(host), rules: rules))
         note(host, process, "fences \(logs.map(describe))", 10)
     }
 
@@ -68,11 +70,11 @@ extension Simulation {
     }
 
     func stepFence(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].fence!.action {
+        if let action = hosts[host].processes[process].fence!.with({ $0.action }) {
             let reply = perform(action, host, process)
-            hosts[host].processes[process].fence!.take(reply)
+            hosts[host].processes[process].fence!.state.take(reply)
         }
-        guard let verdict = hosts[host].processes[process].fence!.verdict else { return }
+        guard let verdict = hosts[host].processes[process].fence!.with({ $0.verdict }) else { return }
         note(host, process, "fence: \(verdict)", 11)
         hosts[host].processes[process].fence = nil
         hosts[host].lock = nil
@@ -85,26 +87,27 @@ extension Simulation {
         hosts[host].lock = process
         let tidies = random.chance(tidying)
         hosts[host].processes[process].collecting = CollectionWork()
-        hosts[host].processes[process].collection = CollectionProtocol(
-            writing: writing(host), time: clock(host), tidies: tidies, rules: rules)
+        hosts[host].processes[process].collection = Running(
+            CollectionProtocol(
+            writing: writing(host), time: clock(host), tidies: tidies, rules: rules))
         note(host, process, "begins to collect\(tidies ? ", tidying" : "")", 12)
     }
 
     func stepCollection(_ host: Int, _ process: Int) {
-        guard let action = hosts[host].processes[process].collection!.action else {
+        guard let action = hosts[host].processes[process].collection!.with({ $0.action }) else {
             return endCollection(host, process)
         }
         guard let reply = reply(to: action, host, process) else { return }
         // A step that could not go on has been dropped.
         guard hosts[host].processes[process].collection != nil else { return }
-        hosts[host].processes[process].collection!.take(reply)
-        if hosts[host].processes[process].collection!.verdict != nil {
+        hosts[host].processes[process].collection!.state.take(reply)
+        if hosts[host].processes[process].collection!.with({ $0.verdict }) != nil {
             endCollection(host, process)
         }
     }
 
     private func endCollection(_ host: Int, _ process: Int) {
-        guard let verdict = hosts[host].processes[process].collection!.verdict else {
+        guard let verdict = hosts[host].processes[process].collection!.with({ $0.verdict }) else {
             return fail("collection has nothing to do and no verdict")
         }
         note(host, process, "collection: \(verdict)", 13)
@@ -113,7 +116,7 @@ extension Simulation {
         switch verdict {
         case .refused(let refusal): fail("a host was refused: \(refusal)")
         case .damaged(let gaps): fail("a keeper finds entries missing: \(describe(gaps))")
-        case .done, .void: break
+        case .done, .void, .suspended: break
         }
     }
 
@@ -166,7 +169,7 @@ extension Simulation {
     private func kept(
         _ round: CollectionProtocol.Round, _ host: Int, _ process: Int
     ) -> Set<Digest>? {
-        let writing = hosts[host].processes[process].collection!.writing
+        let writing = hosts[host].processes[process].collection!.state.writing
         let survival = Survival(
             writing.ledger, keeper: writing.incarnation, emptied: Set(round.emptied),
             added: round.added, rules: rules)
@@ -201,7 +204,7 @@ extension Simulation {
 
     private func tidy(_ host: Int, _ process: Int) -> CollectionProtocol.Tidying {
         var result = CollectionProtocol.Tidying()
-        let collection = hosts[host].processes[process].collection!
+        let collection = hosts[host].processes[process].collection!.state
         let ledger = collection.ledger
         guard let needed = needed(ledger.roots(rules), host, process) else { return result }
         var live: UInt64 = 0
@@ -240,7 +243,7 @@ extension Simulation {
         if hosts[host].processes[process].collecting.toDelete == nil {
             var all = references
             if !rules.contains(.condemnOrphans) {
-                let ledger = hosts[host].processes[process].collection!.ledger
+                let ledger = hosts[host].processes[process].collection!.with({ $0.ledger })
                 all += listObjects().filter { $0.kind == .pack && ledger.packs[$0.digest] == nil }
             }
             hosts[host].processes[process].collecting.toDelete = all

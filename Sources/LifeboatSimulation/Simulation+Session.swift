@@ -9,21 +9,22 @@ extension Simulation {
         let id = Identifier(0x5E55, names)
         var alive: Set<Identifier> = []
         for other in hosts[host].processes.indices where other != process {
-            if let session = hosts[host].processes[other].session { alive.insert(session.id) }
+            if let session = hosts[host].processes[other].session?.state { alive.insert(session.id) }
         }
         hosts[host].processes[process].work = SessionWork()
-        hosts[host].processes[process].session = SessionProtocol(
-            id, writing: writing(host), alive: alive, time: clock(host), rules: rules)
+        hosts[host].processes[process].session = Running(
+            SessionProtocol(
+            id, writing: writing(host), alive: alive, time: clock(host), rules: rules))
         note(host, process, "begins session \(String(names, radix: 16))", 4)
     }
 
     func stepSession(_ host: Int, _ process: Int) {
-        guard let action = hosts[host].processes[process].session!.action else {
+        guard let action = hosts[host].processes[process].session!.with({ $0.action }) else {
             return work(host, process)
         }
         let reply = perform(action, host, process)
-        hosts[host].processes[process].session!.take(reply)
-        switch hosts[host].processes[process].session!.stage {
+        hosts[host].processes[process].session!.state.take(reply)
+        switch hosts[host].processes[process].session!.with({ $0.stage }) {
         case .working: hosts[host].lock = nil
         case .over: end(host, process)
         default: break
@@ -33,7 +34,7 @@ extension Simulation {
     /// One step of what the session is there for.
     private func work(_ host: Int, _ process: Int) {
         guard hosts[host].processes[process].work.isPlanned else { return plan(host, process) }
-        let id = hosts[host].processes[process].session!.id
+        let id = hosts[host].processes[process].session!.with({ $0.id })
         if let next = hosts[host].processes[process].work.toStore.first {
             let content = SimulatedStore.Content(chunks: next.chunks)
             guard put(ObjectReference(.pack, next.pack), content) else { return }
@@ -65,7 +66,7 @@ extension Simulation {
         hosts[host].lock = process
         let work = hosts[host].processes[process].work
         let (time, memory) = (clock(host), hosts[host].memory)
-        hosts[host].processes[process].session!.commit(time: time, memory: memory) { entry in
+        hosts[host].processes[process].session!.state.commit(time: time, memory: memory) { entry in
             entry.body = work.body ?? .zero
             for name in work.stored {
                 if store.objects.slot(ObjectReference(.indexRun, name)) != nil {
@@ -75,11 +76,11 @@ extension Simulation {
                 }
             }
         }
-        if case .over = hosts[host].processes[process].session!.stage { end(host, process) }
+        if case .over = hosts[host].processes[process].session!.with({ $0.stage }) { end(host, process) }
     }
 
     private func end(_ host: Int, _ process: Int) {
-        guard let session = hosts[host].processes[process].session,
+        guard let session = hosts[host].processes[process].session?.state,
             case .over(let verdict) = session.stage
         else { return }
         note(host, process, "session \(String(session.id.word1, radix: 16)): \(verdict)", 6)
@@ -115,16 +116,18 @@ extension Simulation {
         }
         let positions = hosts[host].volume
         let machine = hosts[host].machine
-        let ledger = hosts[host].processes[process].session!.ledger
+        let ledger = hosts[host].processes[process].session!.with({ $0.ledger })
         var work = SessionWork()
         work.isPlanned = true
         work.positions = positions
         work.machine = machine
+        missingParent = nil
         let parent = parent(of: machine, ledger)
+        if let missing = missingParent { return giveUp(host, process, missing) }
         var adopted: [Digest] = []
         let adoptable =
             rules.contains(.adoptOpenSessionsOnly)
-            ? hosts[host].processes[process].session!.adoptable
+            ? hosts[host].processes[process].session!.with({ $0.adoptable })
             : Set(hosts[host].journal.keys)
         for (session, packs) in hosts[host].journal.sorted(by: { $0.key < $1.key })
         where adoptable.contains(session) {
@@ -186,13 +189,25 @@ extension Simulation {
         return known
     }
 
+    /// A session whose parent is gone must have been ended by a twin, or fenced.
+    private func giveUp(_ host: Int, _ process: Int, _ parent: Digest) {
+        guard let session = hosts[host].processes[process].session?.state else { return }
+        let log = truth()?.logs[session.writing.incarnation]
+        let isRevoked = roster.member(hosts[host].member)?.isSuspended == true
+        if !isRevoked, let log, !log.isEnded, log.sessions[session.id] != nil {
+            fail("the body of a session's parent \(parent.brief) is gone")
+        }
+        note(host, process, "misses its parent \(parent.brief)", 18)
+        hosts[host].crash(process)
+    }
+
     /// What the newest point of the same machine holds at each position.
     private func parent(of machine: Int, _ ledger: Ledger) -> [UInt8]? {
         for point in ledger.points.reversed() where !point.isInDoubt {
             let reference = ObjectReference(.pointBody, point.body)
             guard store.objects.content(reference)?.machine == machine else { continue }
             guard let body = store.objects[reference] else {
-                fail("the body of a session's parent \(point.id.brief) is gone")
+                missingParent = point.id
                 return nil
             }
             return body.positions

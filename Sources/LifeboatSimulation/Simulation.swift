@@ -34,6 +34,8 @@ public final class Simulation {
     var everCounted: [Digest: (log: Identifier, member: Identifier)] = [:]
     var forgotten: Set<Digest> = []
     var isDirty = false
+    var missingParent: Digest?
+    var lastCheck = 0
     var violation: String?
     var trace: UInt64 = 0
     var events: [String] = []
@@ -104,7 +106,8 @@ public final class Simulation {
                 break
             }
         }
-        if isDirty, now & 31 == 0 || random.chance(50) { check() }
+        // What is lost stays lost, so that it is enough to look now and then.
+        if isDirty, now >= lastCheck + 300 { check() }
         return violation == nil
     }
 
