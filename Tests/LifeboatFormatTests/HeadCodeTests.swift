@@ -66,6 +66,15 @@ import Testing
                 marks: [.init(tag: 0xABCDE, sequence: 17, digest: 0x01_2345_6789)]),
             "LB1-1HJCN-F6YH1-04HMA-SW97F"
         ),
+        // The example of formats/head-code.md.
+        (
+            HeadCode(
+                total: 1000,
+                marks: [
+                    .init(tag: 0xABCDE, sequence: 17, digest: 0x01_2345_6789),
+                    .init(tag: 0x12345, sequence: 250, digest: 0xFE_DCBA_9876),
+                ]), "LB1-2KY8N-F6YH1-04HMA-SW928-T5ZAZ-VEBN6-3PRC"
+        ),
     ]) func `texts are as the format says`(code: HeadCode, text: String) {
         #expect(code.text == text)
     }
