@@ -22,6 +22,13 @@ extension Operations {
         if !options.isDryRun { _ = try repository.requireKeeper() }
         let log = try repository.readLog()
         warn(log.problems)
+        let foreign = log.ledger.points.count { repository.domains[$0.domain] == nil }
+        if foreign > 0 {
+            events.tell(
+                .warning(
+                    "\(foreign) points belong to domains whose secrets are not at hand, and stay; "
+                        + "a keeper that is enrolled now gets all secrets"))
+        }
         var forgetting = Forgetting(repository, options, batchLimit: batchLimit)
         var entries = 0
         if options.isDryRun {
