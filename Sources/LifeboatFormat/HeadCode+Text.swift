@@ -9,7 +9,7 @@ extension HeadCode {
     private static let tagSymbols = 4
     private static let digestSymbols = 8
 
-    /// `LB1-XXXXX-XXXXX-...`, the last two symbols being the check.
+    /// `LB1-`, then groups of five symbols, the last two symbols being the check.
     public var text: String {
         var symbols: [Int] = [marks.count]
         Self.append(total, to: &symbols)

@@ -89,10 +89,10 @@ extension HeadCode {
     ///
     /// `ended`: logs that a keeper or the root has ended. `digest`: of an entry of a log that
     /// reaches that far; `nil` when it cannot be read any more.
-    public func findings(
+    public func findings<Failure: Error>(
         _ heads: [LogHead], ended: Set<Identifier>,
-        digest: (Identifier, UInt64) throws(LifeboatError) -> Digest?
-    ) throws(LifeboatError) -> [Finding] {
+        digest: (Identifier, UInt64) throws(Failure) -> Digest?
+    ) throws(Failure) -> [Finding] {
         var findings: [Finding] = []
         var lost: UInt64 = 0
         for mark in marks {
@@ -112,10 +112,10 @@ extension HeadCode {
         return findings
     }
 
-    private func finding(
+    private func finding<Failure: Error>(
         _ mark: Mark, _ head: LogHead, _ ended: Set<Identifier>,
-        _ digest: (Identifier, UInt64) throws(LifeboatError) -> Digest?
-    ) throws(LifeboatError) -> Finding? {
+        _ digest: (Identifier, UInt64) throws(Failure) -> Digest?
+    ) throws(Failure) -> Finding? {
         guard head.sequence >= mark.sequence else {
             return ended.contains(head.incarnation)
                 ? .ended(head, expected: mark.sequence)

@@ -6,8 +6,9 @@ import Testing
     @Test func `there is a page for lifeboat and for each command`() throws {
         let names = try ManualPage.all().map(\.fileName)
         let commands = [
-            "init", "backup", "points", "show", "diff", "stats", "restore", "verify", "key",
-            "index", "cache", "benchmark", "completions", "manual",
+            "init", "backup", "points", "show", "diff", "stats", "restore", "verify",
+            "forget", "hold", "release", "tag", "prune", "session", "repo", "key", "index", "cache",
+            "benchmark", "completions", "manual",
         ]
         #expect(names == ["lifeboat.1"] + commands.map { "lifeboat-\($0).1" })
     }

@@ -52,7 +52,7 @@ import Testing
                 + #""bytes_read":536870912,"bytes_new":1048576,"bytes_stored":524288,"#
                 + #""bytes_zero":268435456,"bytes_unchanged":0,"root":"\#(parent)","#
                 + #""warnings":[]}],"#
-                + #""tags":{"a":"1","b":"2"},"verified":{"time":"2026-01-02T03:04:05.678Z","#
+                + #""tags":{"a":"1","b":"2"},"held":false,"verified":{"time":"2026-01-02T03:04:05.678Z","#
                 + #""time_ms":1767323045678,"depth":"data"},"program":"lifeboat 0.1.0","#
                 + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7}]}"#)
         #expect(

@@ -76,11 +76,10 @@ extension Operations {
             incarnation, sequence throws(LifeboatError) in
             try digest(incarnation, sequence, repository, log)
         }
-        let problems = log.problems + (try missingBodies(repository, ledger))
-        let mismatches =
-            findings.filter(\.isMismatch).map(\.text) + problems.map { problem in
-                (problem.subject.map { "\($0): " } ?? "") + problem.message
-            }
+        var mismatches = findings.filter(\.isMismatch).map(\.text)
+        for problem in log.problems + (try missingBodies(repository, ledger)) {
+            mismatches.append((problem.subject.map { "\($0): " } ?? "") + problem.message)
+        }
         guard mismatches.isEmpty else {
             throw LifeboatError(
                 .damaged,
@@ -98,6 +97,9 @@ extension Operations {
     ) throws(LifeboatError) -> Digest? {
         if let entry = log.recent[incarnation]?.first(where: { $0.entry.sequence == sequence }) {
             return entry.id
+        }
+        if let head = log.checkpointHeads[incarnation], head.sequence == sequence {
+            return head.digest
         }
         do throws(LifeboatError) {
             return SHA256Hash.digest(

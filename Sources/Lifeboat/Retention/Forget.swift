@@ -11,11 +11,25 @@ extension Operations {
     /// keys unless it is a dry run.
     /// - Throws: `.refused` when a point that was named may not be forgotten; then none is.
     public func forget(_ options: ForgetOptions) throws(LifeboatError) -> ForgetResult {
+        // So many with one entry, so that entries stay small.
+        try forget(options, batchLimit: 10_000)
+    }
+
+    func forget(
+        _ options: ForgetOptions, batchLimit: Int
+    ) throws(LifeboatError) -> ForgetResult {
         let repository = try openRepository()
         if !options.isDryRun { _ = try repository.requireKeeper() }
         let log = try repository.readLog()
         warn(log.problems)
-        var forgetting = Forgetting(repository, options)
+        let foreign = log.ledger.points.count { repository.domains[$0.domain] == nil }
+        if foreign > 0 {
+            events.tell(
+                .warning(
+                    "\(foreign) points belong to domains whose secrets are not at hand, and stay; "
+                        + "a keeper that is enrolled now gets all secrets"))
+        }
+        var forgetting = Forgetting(repository, options, batchLimit: batchLimit)
         var entries = 0
         if options.isDryRun {
             try forgetting.plan(log.ledger)
@@ -43,11 +57,9 @@ extension Operations {
 
 /// Decides what to forget; anew for each entry, for others may be at work.
 private struct Forgetting {
-    /// So many points are forgotten with one entry, so that entries stay small.
-    private static let batchLimit = 10_000
-
     private let repository: Repository
     private let options: ForgetOptions
+    private let batchLimit: Int
     /// The points that were named, once they are found.
     private var named: Set<Digest>?
     private(set) var decisions: [ForgetDecision] = []
@@ -55,9 +67,10 @@ private struct Forgetting {
     private(set) var problems: [LifeboatError] = []
     private var batch: [Digest] = []
 
-    init(_ repository: Repository, _ options: ForgetOptions) {
+    init(_ repository: Repository, _ options: ForgetOptions, batchLimit: Int) {
         self.repository = repository
         self.options = options
+        self.batchLimit = batchLimit
     }
 
     var batchCount: Int { batch.count }
@@ -85,7 +98,7 @@ private struct Forgetting {
         }
         batch =
             refusal == nil
-            ? Array(decisions.filter(\.isForgotten).map(\.id).prefix(Self.batchLimit)) : []
+            ? Array(decisions.filter(\.isForgotten).map(\.id).prefix(batchLimit)) : []
     }
 
     /// What goes into the log; `nil` for nothing.

@@ -15,6 +15,8 @@ public struct LogView: Sendable {
     public let keeperProblems: [LifeboatError]
     /// When the checkpoint that all this is built on was made, by its keeper's clock; `nil` without.
     public let checkpointTime: UInt64?
+    /// Where that checkpoint saw each log end.
+    public let checkpointHeads: [Identifier: LogHead]
 
     /// The last entry of each log.
     public var heads: [LogHead] { ledger.heads }
@@ -34,6 +36,9 @@ public struct LogView: Sendable {
         self.ledger = ledger
         recent = reading.entries
         checkpointTime = reading.base?.checkpoint.observed
+        checkpointHeads = Dictionary(
+            (reading.base?.checkpoint.logs ?? []).map { ($0.head.incarnation, $0.head) }
+        ) { first, _ in first }
         var log = LogChecks(reading, ledger)
         log.noteGaps(fetcher)
         log.checkChains()

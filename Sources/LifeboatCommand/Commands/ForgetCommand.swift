@@ -18,7 +18,7 @@ struct ForgetCommand: Subcommand {
             Never forgotten are: the newest point of a machine, and where that is not good (its \
             consistency is none, or it has warnings) the newest that is; points on hold; and points \
             younger than the repository's minimum age, which counts from when a keeper first saw \
-            the point. Each run of forget, prune, hold or release looks. When a point that is named \
+            the point: each run of forget looks. When a point that is named \
             must stay, nothing is forgotten, and the exit code is 21.
 
             Example:

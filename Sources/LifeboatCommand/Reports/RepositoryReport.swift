@@ -18,7 +18,11 @@ extension Report {
             ("fingerprint", result.fingerprint),
             ("configuration", String(result.configurationNumber)),
             ("roster", String(result.rosterNumber)),
-            ("minimum age", TimeText.duration(Double(result.minimumAge) / 1000)),
+            (
+                "minimum age",
+                result.minimumAge == 0
+                    ? "none" : TimeText.duration(Double(result.minimumAge) / 1000)
+            ),
             ("checkpoint", checkpoint), ("logs", String(result.logs)),
             ("points", "\(result.points), \(result.heldPoints) on hold"),
             ("packs", String(result.packs)), ("index runs", String(result.indexRuns)),
