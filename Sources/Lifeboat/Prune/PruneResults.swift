@@ -5,10 +5,6 @@ public struct PruneOptions: Sendable {
     /// How much of what packs hold may be dead before they are written anew, in percent.
     public var maximumUnused = 5
     public var isDryRun = false
-    /// Peak memory to aim at, in bytes.
-    public var memory: UInt64 = 256 << 20
-    /// Worker threads; 0 for one a processor.
-    public var threads = 0
 
     public init() {}
 }

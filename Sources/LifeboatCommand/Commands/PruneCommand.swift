@@ -8,13 +8,14 @@ struct PruneCommand: Subcommand {
         commandName: "prune",
         abstract: "Free what no point needs any more.",
         discussion: """
-            Needs the password or key file of a keeper. Condemns what no point needs, and deletes \
-            what an earlier run condemned, once all sessions know: so space comes back with the \
-            second run. Backups may run meanwhile. What waits for whom is told; a session of a host \
-            that is gone is ended with session fence.
+            Needs the password or key file of a keeper. One step of collection, to be run as often \
+            as one likes: condemns what no point needs, and deletes it at once if no session is \
+            open that may rely on it, else in a later run. Backups may run meanwhile. It says whom \
+            it waits for; a session of a host that is gone is ended with session fence. Small packs \
+            and index runs are merged, and the logs are summed up.
 
-            A pack that is partly needed can be written anew only with the recovery key. Without it, \
-            prune tells what dead space is held.
+            Without the recovery key, packs that are partly needed are written anew frame by frame, \
+            and it tells what dead space remains inside frames; with it, that is freed too.
 
             Example:
 
@@ -40,7 +41,6 @@ struct PruneCommand: Subcommand {
             valueName: "file"), completion: .file())
     var recoveryKeyFile: String?
 
-    @OptionGroup var resources: ResourceOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
@@ -55,8 +55,6 @@ struct PruneCommand: Subcommand {
         var options = PruneOptions()
         options.maximumUnused = maximumUnused
         options.isDryRun = isDryRun
-        options.memory = resources.memory.bytes
-        options.threads = resources.threads
         return options
     }
 
