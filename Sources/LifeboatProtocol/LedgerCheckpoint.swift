@@ -17,7 +17,8 @@ extension Ledger {
                 state.sessions[session.id] = Session(
                     sequence: session.sequence, time: session.time,
                     knows: Dictionary(
-                        session.knows.map { ($0.incarnation, $0.sequence) }) { max($0, $1) })
+                        session.knows.map { ($0.incarnation, $0.sequence) }
+                    ) { max($0, $1) })
             }
             state.fencedBy = Set(log.fencedBy)
             state.isEnded = log.isEnded
@@ -91,8 +92,10 @@ extension Ledger {
                 condemnations[.init(keeper, sequence), default: []].append(reference)
             }
         }
-        result.condemnations = condemnations.map { .init(by: $0.key, references: $0.value.sorted()) }
-            .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
+        result.condemnations = condemnations.map {
+            .init(by: $0.key, references: $0.value.sorted())
+        }
+        .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
         // A keeper that is tidying may not have named yet what others took for orphans: it has to
         // learn that its packs are gone.
         let isTidying = logs.values.contains { log in

@@ -66,7 +66,9 @@ public struct LogReading: Sendable {
         self.roster = roster
         self.rules = rules
         var reach: [Identifier: UInt64] = [:]
-        for head in seen { reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence) }
+        for head in seen {
+            reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence)
+        }
         self.reach = reach
         begin()
     }
@@ -102,7 +104,8 @@ public struct LogReading: Sendable {
     public var request: Request? {
         switch phase {
         case .searching:
-            return .entry(incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
+            return .entry(
+                incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
         case .heads: return .entry(incarnation(position), keepers[position].search.end)
         case .base: return newest.map { .checkpoint($0) }
         case .keepers, .writers: return .entry(queue[0].incarnation, next)
