@@ -44,7 +44,8 @@ targets += module(
 targets += module(
     "LifeboatProtocol", ["LifeboatCore", "LifeboatFormat"], tests: ["LifeboatTesting"])
 targets += module(
-    "LifeboatSimulation", ["LifeboatCore", "LifeboatFormat", "LifeboatProtocol"])
+    "LifeboatSimulation", ["LifeboatCore", "LifeboatFormat", "LifeboatProtocol"],
+    tests: ["LifeboatTesting"])
 targets += module(
     "LifeboatArchive",
     [

@@ -77,7 +77,8 @@ public struct CollectionProtocol: Sendable {
 
     private enum Stage: Sendable {
         case starting, listing, marking, opening, tidying, condemning, relearning
-        case markingAgain, dooming, verifying, confirming, deleting, proposing, storing, checking, closing
+        case markingAgain, dooming, verifying, confirming, deleting, proposing, storing, checking,
+            closing
         case truncating
         case over(Verdict)
     }
@@ -124,7 +125,7 @@ public struct CollectionProtocol: Sendable {
     }
 
     public var action: Action? {
-        if let action = writing.action { return .log(action) }
+        if !writing.isIdle { return writing.action.map { .log($0) } }
         switch stage {
         case .listing: return .list
         case .marking, .markingAgain:
@@ -146,8 +147,16 @@ public struct CollectionProtocol: Sendable {
     }
 
     public mutating func take(_ reply: Reply) {
+        if case .log(let reply) = reply {
+            writing.take(reply)
+        } else {
+            takeResult(reply)
+        }
+        while writing.isIdle, advance() {}
+    }
+
+    private mutating func takeResult(_ reply: Reply) {
         switch (stage, reply) {
-        case (_, .log(let reply)): writing.take(reply)
         case (.listing, .listed(let references)):
             listed = references
             stage = .marking
@@ -181,7 +190,6 @@ public struct CollectionProtocol: Sendable {
         case (.truncating, .truncated): stage = .over(.done)
         default: preconditionFailure("a reply that does not belong to the action")
         }
-        while writing.action == nil, advance() {}
     }
 
     // MARK: stages
@@ -237,7 +245,7 @@ public struct CollectionProtocol: Sendable {
             return false
         default: return false
         }
-        return writing.action == nil
+        return writing.isIdle
     }
 
     private mutating func end(_ verdict: Verdict) -> Bool {

@@ -47,7 +47,7 @@ public struct FenceProtocol: Sendable {
 
     public mutating func take(_ reply: LogWriting.Reply) {
         writing.take(reply)
-        while writing.action == nil, advance() {}
+        while writing.isIdle, advance() {}
     }
 
     private mutating func advance() -> Bool {
@@ -78,7 +78,7 @@ public struct FenceProtocol: Sendable {
             return false
         case .over: return false
         }
-        return writing.action == nil
+        return writing.isIdle
     }
 
     private mutating func void() -> Bool {

@@ -31,7 +31,7 @@ public struct KeepingProtocol: Sendable {
 
     public mutating func take(_ reply: LogWriting.Reply) {
         writing.take(reply)
-        guard writing.action == nil else { return }
+        guard writing.isIdle else { return }
         if let refusal = writing.refusal {
             verdict = .refused(refusal)
         } else if case .appended(let head) = writing.outcome {

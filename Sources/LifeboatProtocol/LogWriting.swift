@@ -45,7 +45,7 @@ public struct LogWriting: Sendable {
 
     private enum Stage: Sendable {
         case idle
-        case reading(LogReading)
+        case reading
         case adopting
         case noting
         case putting
@@ -61,6 +61,7 @@ public struct LogWriting: Sendable {
     private let identify: @Sendable (LogEntry) -> Digest
     public private(set) var memory: HostMemory
     private var stage = Stage.idle
+    private var reading: LogReading?
     private var draft: LogEntry?
     /// The state of all logs at the last reading.
     public private(set) var ledger = Ledger()
@@ -91,11 +92,16 @@ public struct LogWriting: Sendable {
     /// Its own log as it was read.
     public var log: Ledger.Log? { ledger.logs[incarnation] }
 
+    /// Whether the last task is done.
+    var isIdle: Bool {
+        if case .idle = stage { true } else { false }
+    }
+
     /// What to do next; `nil` when the last task is done.
     public var action: Action? {
         switch stage {
         case .idle: nil
-        case .reading(let reading): reading.request.map { .read($0) }
+        case .reading: reading?.request.map { .read($0) }
         case .adopting, .noting, .keeping: .remember(memory)
         case .putting: draft.map { .put($0) }
         case .resolving: draft.map { .read(.entry($0.incarnation, $0.sequence)) }
@@ -115,10 +121,13 @@ public struct LogWriting: Sendable {
 
     /// Begins to read all logs.
     public mutating func read() {
-        stage = .reading(LogReading(roster: roster, seen: memory.seen, rules: rules))
+        reading = LogReading(roster: roster, seen: memory.seen, rules: rules)
+        stage = .reading
     }
 
-    private mutating func finishReading(_ reading: LogReading) {
+    private mutating func finishReading() {
+        guard let reading else { return }
+        self.reading = nil
         roster = reading.roster
         ledger = reading.ledger
         // Behind the end of a log nothing exists that could be missing.
@@ -224,12 +233,9 @@ public struct LogWriting: Sendable {
     // MARK: replies
 
     public mutating func take(_ reply: Reply) {
-        if case .reading(var reading) = stage, case .read(let found) = reply {
-            // Nobody else holds it meanwhile, so that its entries are not copied for each.
-            stage = .idle
-            reading.take(found)
-            stage = .reading(reading)
-            if reading.request == nil { finishReading(reading) }
+        if case .reading = stage, case .read(let found) = reply {
+            reading?.take(found)
+            if reading?.request == nil { finishReading() }
             return
         }
         switch (stage, reply) {

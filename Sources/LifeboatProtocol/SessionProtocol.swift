@@ -58,7 +58,7 @@ public struct SessionProtocol: Sendable {
 
     public mutating func take(_ reply: LogWriting.Reply) {
         writing.take(reply)
-        while writing.action == nil, advance() {}
+        while writing.isIdle, advance() {}
     }
 
     /// Goes to the next stage; returns whether there is more to do at once.
@@ -95,7 +95,7 @@ public struct SessionProtocol: Sendable {
             return end(.counted(committed))
         case .working, .over: return false
         }
-        return writing.action == nil
+        return writing.isIdle
     }
 
     private mutating func end(_ verdict: Verdict) -> Bool {

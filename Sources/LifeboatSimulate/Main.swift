@@ -42,7 +42,8 @@ struct Simulate: AsyncParsableCommand {
         let outcome = await Search(first: seed + first, count: schedules, rules: rules)
             .run(workers: workers)
         let duration = ContinuousClock.now - started
-        let seconds = Double(duration.components.seconds)
+        let seconds =
+            Double(duration.components.seconds)
             + Double(duration.components.attoseconds) / 1e18
         print(
             "\(outcome.schedules) schedules, \(outcome.steps) steps, \(outcome.counted) points",

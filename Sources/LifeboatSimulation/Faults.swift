@@ -36,6 +36,6 @@ struct Faults: Sendable {
         setBack = level(&random, [0, 0, 4, 12])
         clockJump = level(&random, [0, 5])
         rosterChange = level(&random, [0, 0, 6, 20])
-        wrongFence = level(&random, [0, 100, 300])
+        wrongFence = level(&random, [0, 200, 800])
     }
 }

@@ -177,7 +177,9 @@ extension Simulation {
         let isTidying = ledger.logs.values.contains {
             $0.isKeeper && !$0.isEnded && !$0.sessions.isEmpty
         }
-        if !ledger.doomed.isEmpty, !isTidying { return fail("\(ledger.doomed.count) objects stay doomed") }
+        if !ledger.doomed.isEmpty, !isTidying {
+            return fail("\(ledger.doomed.count) objects stay doomed")
+        }
         lookForOldEntries(ledger)
         compareReaders(ledger)
     }

@@ -9,7 +9,7 @@ extension Simulation {
         hosts[host].lock = process
         hosts[host].processes[process].keeping = Running(
             KeepingProtocol(
-            writing: writing(host), time: clock(host)))
+                writing: writing(host), time: clock(host)))
         note(host, process, "begins to forget", 8)
     }
 
@@ -19,11 +19,14 @@ extension Simulation {
             hosts[host].processes[process].keeping!.state.take(reply)
         }
         if hosts[host].processes[process].keeping!.with({ $0.isReady }) {
-            let points = forgettable(hosts[host].processes[process].keeping!.with({ $0.writing.ledger }))
+            let points = forgettable(
+                hosts[host].processes[process].keeping!.with({ $0.writing.ledger }))
             hosts[host].processes[process].keeping!.state.decide(
                 points.isEmpty ? nil : { entry in entry.forgotten = points })
         }
-        guard let verdict = hosts[host].processes[process].keeping!.with({ $0.verdict }) else { return }
+        guard let verdict = hosts[host].processes[process].keeping!.with({ $0.verdict }) else {
+            return
+        }
         note(host, process, "forgetting: \(verdict)", 9)
         hosts[host].processes[process].keeping = nil
         hosts[host].lock = nil
@@ -60,7 +63,7 @@ extension Simulation {
         hosts[host].lock = process
         hosts[host].processes[process].fence = Running(
             FenceProtocol(
-            logs, writing: writing(host), time: clock(host), rules: rules))
+                logs, writing: writing(host), time: clock(host), rules: rules))
         note(host, process, "fences \(logs.map(describe))", 10)
     }
 
@@ -74,7 +77,9 @@ extension Simulation {
             let reply = perform(action, host, process)
             hosts[host].processes[process].fence!.state.take(reply)
         }
-        guard let verdict = hosts[host].processes[process].fence!.with({ $0.verdict }) else { return }
+        guard let verdict = hosts[host].processes[process].fence!.with({ $0.verdict }) else {
+            return
+        }
         note(host, process, "fence: \(verdict)", 11)
         hosts[host].processes[process].fence = nil
         hosts[host].lock = nil
@@ -89,7 +94,7 @@ extension Simulation {
         hosts[host].processes[process].collecting = CollectionWork()
         hosts[host].processes[process].collection = Running(
             CollectionProtocol(
-            writing: writing(host), time: clock(host), tidies: tidies, rules: rules))
+                writing: writing(host), time: clock(host), tidies: tidies, rules: rules))
         note(host, process, "begins to collect\(tidies ? ", tidying" : "")", 12)
     }
 

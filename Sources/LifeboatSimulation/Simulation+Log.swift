@@ -9,10 +9,12 @@ extension Simulation {
         case .read(let request): return .read(answer(request))
         case .remember(let memory):
             hosts[host].memory = memory
+            isTelling = true
             return .remembered
         case .put(let entry):
             let result = put(entry, host, process)
-            if isTraced { note(host, process, "put \(describe(entry)): \(result)", 3) }
+            isTelling = true
+            note(host, process, "put \(describe(entry)): \(result)", 3)
             return .put(result)
         }
     }

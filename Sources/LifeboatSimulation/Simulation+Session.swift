@@ -9,12 +9,14 @@ extension Simulation {
         let id = Identifier(0x5E55, names)
         var alive: Set<Identifier> = []
         for other in hosts[host].processes.indices where other != process {
-            if let session = hosts[host].processes[other].session?.state { alive.insert(session.id) }
+            if let session = hosts[host].processes[other].session?.state {
+                alive.insert(session.id)
+            }
         }
         hosts[host].processes[process].work = SessionWork()
         hosts[host].processes[process].session = Running(
             SessionProtocol(
-            id, writing: writing(host), alive: alive, time: clock(host), rules: rules))
+                id, writing: writing(host), alive: alive, time: clock(host), rules: rules))
         note(host, process, "begins session \(String(names, radix: 16))", 4)
     }
 
@@ -76,7 +78,9 @@ extension Simulation {
                 }
             }
         }
-        if case .over = hosts[host].processes[process].session!.with({ $0.stage }) { end(host, process) }
+        if case .over = hosts[host].processes[process].session!.with({ $0.stage }) {
+            end(host, process)
+        }
     }
 
     private func end(_ host: Int, _ process: Int) {
@@ -104,7 +108,8 @@ extension Simulation {
     }
 
     func bits(_ chunks: UInt64) -> String {
-        "[" + (0..<64).filter { chunks >> UInt64($0) & 1 == 1 }.map(String.init)
+        "["
+            + (0..<64).filter { chunks >> UInt64($0) & 1 == 1 }.map(String.init)
             .joined(separator: " ") + "]"
     }
 
@@ -167,6 +172,7 @@ extension Simulation {
             "plans \(bits(Self.mask(positions))), stores \(bits(missing)), adopts \(adopted.map(\.brief)), parent \(String(describing: parent))",
             7)
         hosts[host].processes[process].work = work
+        isTelling = true
     }
 
     func contents(of pack: Digest) -> UInt64 {

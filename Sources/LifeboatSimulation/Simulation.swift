@@ -28,12 +28,16 @@ public final class Simulation {
     var chunkCount = 12
     /// How many keepers' operations tidy, in 1000.
     var tidying = 500
+    /// How many keepers' operations fence or forget, in 1000.
+    var fencing = 100
+    var forgetting = 300
 
     // What an observer who sees everything knows.
     var told: Set<Digest> = []
     var everCounted: [Digest: (log: Identifier, member: Identifier)] = [:]
     var forgotten: Set<Digest> = []
     var isDirty = false
+    var isTelling = false
     var missingParent: Digest?
     var lastCheck = 0
     var violation: String?
@@ -53,6 +57,8 @@ public final class Simulation {
         roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])
         chunkCount = 6 + random.below(18)
         tidying = [0, 300, 800][random.below(3)]
+        fencing = [20, 100, 400][random.below(3)]
+        forgetting = [100, 400][random.below(2)]
         for _ in 0..<2 + random.below(3) { enrol(.writer) }
         for _ in 0..<1 + random.below(3) { enrol(.keeper) }
     }
@@ -93,6 +99,7 @@ public final class Simulation {
         for _ in 0..<random.span(faults.burst) {
             now += 1
             if now >= nextLate { arrive() }
+            isTelling = false
             step(host, process)
             if violation != nil { return false }
             if random.chance(faults.crash) {
@@ -100,7 +107,8 @@ public final class Simulation {
                 hosts[host].crash(process)
                 break
             }
-            if random.chance(faults.sleep) {
+            // Where others are told something, an interruption is worth most.
+            if random.chance(isTelling ? faults.sleep * 15 : faults.sleep) {
                 note(host, process, "sleep", 2)
                 hosts[host].processes[process].asleepUntil = now + random.span(4000)
                 break
@@ -129,10 +137,13 @@ public final class Simulation {
 
     private func begin(_ host: Int, _ process: Int) {
         if hosts[host].role == .writer { return beginSession(host, process) }
-        switch random.below(10) {
-        case 0..<6: beginCollection(host, process)
-        case 6..<9: beginKeeping(host, process)
-        default: beginFence(host, process, isRight: !random.chance(faults.wrongFence))
+        let choice = random.below(1000)
+        if choice < fencing {
+            beginFence(host, process, isRight: !random.chance(faults.wrongFence))
+        } else if choice < fencing + forgetting {
+            beginKeeping(host, process)
+        } else {
+            beginCollection(host, process)
         }
     }
 

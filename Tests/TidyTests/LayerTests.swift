@@ -18,6 +18,8 @@ import Testing
             "LifeboatStore": core.union(["LifeboatSystem"]),
             "LifeboatVolume": core.union(["LifeboatSystem"]),
             "LifeboatProtocol": core.union(["LifeboatFormat"]),
+            "LifeboatSimulation": core.union(["LifeboatFormat", "LifeboatProtocol"]),
+            "LifeboatSimulate": ["LifeboatProtocol", "LifeboatSimulation"],
             "LifeboatArchive": archive,
             "Lifeboat": operations,
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
@@ -39,7 +41,7 @@ import Testing
     /// Modules from elsewhere, and who may import them.
     private static let foreign: [String: Set<String>] = [
         "Crypto": ["LifeboatCodec"],
-        "ArgumentParser": ["LifeboatCommand", "LifeboatLab"],
+        "ArgumentParser": ["LifeboatCommand", "LifeboatLab", "LifeboatSimulate"],
         "Foundation": ["LifeboatCommand", "LifeboatLab"],
         // swift-crypto's interface is in terms of its `Data`.
         "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec"],

@@ -80,6 +80,11 @@ public final class Collector {
         switch step.verdict {
         case .done, nil: break
         case .void: throw LogDriver.displaced
+        case .suspended:
+            throw LifeboatError(
+                .refused, "a keeper has been suspended, and it is not known yet where its log ends",
+                subject: repository.store.location,
+                advice: "finish it with: lifeboat key revoke; until then nothing is deleted")
         case .refused(let refusal): throw LogDriver.error(refusal)
         case .damaged(let gaps):
             let gap = gaps[0]
