@@ -131,9 +131,11 @@ extension Simulation {
         fail("host \(host) cannot back up any more")
     }
 
-    /// Fences what nobody goes on with; the root ends keepers that left a fence half done.
+    /// Fences what nobody goes on with; the root ends keepers that left a fence half done and came
+    /// back as new incarnations.
     private func endForGood() {
-        guard let ledger = truth() else { return }
+        fenceAbandoned()
+        guard violation == nil, let ledger = truth() else { return }
         var dead: Set<Identifier> = []
         for log in ledger.logs.values where log.isInDoubt {
             for keeper in log.fencedBy where isAbandoned(keeper) {
@@ -144,11 +146,19 @@ extension Simulation {
             suspend(member)
             revoke(member)
         }
-        let keepers = hosts.indices.filter { isHonest($0) && hosts[$0].role == .keeper }
-        if keepers.isEmpty { enrol(.keeper) }
+        if !hosts.indices.contains(where: { isHonest($0) && hosts[$0].role == .keeper }) {
+            enrol(.keeper)
+        }
+        if !dead.isEmpty { fenceAbandoned() }
+    }
+
+    private func fenceAbandoned() {
         for host in hosts.indices where isHonest(host) && hosts[host].role == .keeper {
-            operate(host) { beginFence(host, 0, isRight: true) }
-            if violation != nil { return }
+            // The first time a host may find that it has become a new incarnation.
+            for _ in 0..<2 where violation == nil {
+                operate(host) { beginFence(host, 0, isRight: true) }
+            }
+            operate(host) { beginKeeping(host, 0) }
         }
     }
 

@@ -14,17 +14,18 @@ extension Simulation {
     }
 
     func stepKeeping(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].keeping!.with({ $0.action }) {
+        guard let keeping = hosts[host].processes[process].keeping else { return }
+        if let action = keeping.with({ $0.action }) {
             let reply = perform(action, host, process)
-            hosts[host].processes[process].keeping!.state.take(reply)
+            keeping.state.take(reply)
         }
-        if hosts[host].processes[process].keeping!.with({ $0.isReady }) {
+        if keeping.with({ $0.isReady }) {
             let points = forgettable(
-                hosts[host].processes[process].keeping!.with({ $0.writing.ledger }))
-            hosts[host].processes[process].keeping!.state.decide(
+                keeping.with({ $0.writing.ledger }))
+            keeping.state.decide(
                 points.isEmpty ? nil : { entry in entry.forgotten = points })
         }
-        guard let verdict = hosts[host].processes[process].keeping!.with({ $0.verdict }) else {
+        guard let verdict = keeping.with({ $0.verdict }) else {
             return
         }
         note(host, process, "forgetting: \(verdict)", 9)
@@ -73,11 +74,12 @@ extension Simulation {
     }
 
     func stepFence(_ host: Int, _ process: Int) {
-        if let action = hosts[host].processes[process].fence!.with({ $0.action }) {
+        guard let fence = hosts[host].processes[process].fence else { return }
+        if let action = fence.with({ $0.action }) {
             let reply = perform(action, host, process)
-            hosts[host].processes[process].fence!.state.take(reply)
+            fence.state.take(reply)
         }
-        guard let verdict = hosts[host].processes[process].fence!.with({ $0.verdict }) else {
+        guard let verdict = fence.with({ $0.verdict }) else {
             return
         }
         note(host, process, "fence: \(verdict)", 11)
@@ -99,20 +101,22 @@ extension Simulation {
     }
 
     func stepCollection(_ host: Int, _ process: Int) {
-        guard let action = hosts[host].processes[process].collection!.with({ $0.action }) else {
+        guard let collection = hosts[host].processes[process].collection else { return }
+        guard let action = collection.with({ $0.action }) else {
             return endCollection(host, process)
         }
         guard let reply = reply(to: action, host, process) else { return }
         // A step that could not go on has been dropped.
         guard hosts[host].processes[process].collection != nil else { return }
-        hosts[host].processes[process].collection!.state.take(reply)
-        if hosts[host].processes[process].collection!.with({ $0.verdict }) != nil {
+        collection.state.take(reply)
+        if collection.with({ $0.verdict }) != nil {
             endCollection(host, process)
         }
     }
 
     private func endCollection(_ host: Int, _ process: Int) {
-        guard let verdict = hosts[host].processes[process].collection!.with({ $0.verdict }) else {
+        guard let collection = hosts[host].processes[process].collection else { return }
+        guard let verdict = collection.with({ $0.verdict }) else {
             return fail("collection has nothing to do and no verdict")
         }
         note(host, process, "collection: \(verdict)", 13)
@@ -174,7 +178,8 @@ extension Simulation {
     private func kept(
         _ round: CollectionProtocol.Round, _ host: Int, _ process: Int
     ) -> Set<Digest>? {
-        let writing = hosts[host].processes[process].collection!.state.writing
+        guard let collection = hosts[host].processes[process].collection else { return nil }
+        let writing = collection.state.writing
         let survival = Survival(
             writing.ledger, keeper: writing.incarnation, emptied: Set(round.emptied),
             added: round.added, rules: rules)
@@ -208,9 +213,9 @@ extension Simulation {
     // MARK: tidying
 
     private func tidy(_ host: Int, _ process: Int) -> CollectionProtocol.Tidying {
+        guard let collection = hosts[host].processes[process].collection else { return .init() }
         var result = CollectionProtocol.Tidying()
-        let collection = hosts[host].processes[process].collection!.state
-        let ledger = collection.ledger
+        let ledger = collection.with({ $0.ledger })
         guard let needed = needed(ledger.roots(rules), host, process) else { return result }
         var live: UInt64 = 0
         for pack in ledger.packs.keys.sorted()
@@ -245,10 +250,11 @@ extension Simulation {
     private func delete(
         _ references: [ObjectReference], _ host: Int, _ process: Int
     ) -> [ObjectReference]? {
+        guard let collection = hosts[host].processes[process].collection else { return nil }
         if hosts[host].processes[process].collecting.toDelete == nil {
             var all = references
             if !rules.contains(.condemnOrphans) {
-                let ledger = hosts[host].processes[process].collection!.with({ $0.ledger })
+                let ledger = collection.with({ $0.ledger })
                 all += listObjects().filter { $0.kind == .pack && ledger.packs[$0.digest] == nil }
             }
             hosts[host].processes[process].collecting.toDelete = all

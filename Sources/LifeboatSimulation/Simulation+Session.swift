@@ -21,12 +21,13 @@ extension Simulation {
     }
 
     func stepSession(_ host: Int, _ process: Int) {
-        guard let action = hosts[host].processes[process].session!.with({ $0.action }) else {
+        guard let session = hosts[host].processes[process].session else { return }
+        guard let action = session.with({ $0.action }) else {
             return work(host, process)
         }
         let reply = perform(action, host, process)
-        hosts[host].processes[process].session!.state.take(reply)
-        switch hosts[host].processes[process].session!.with({ $0.stage }) {
+        session.state.take(reply)
+        switch session.with({ $0.stage }) {
         case .working: hosts[host].lock = nil
         case .over: end(host, process)
         default: break
@@ -35,8 +36,9 @@ extension Simulation {
 
     /// One step of what the session is there for.
     private func work(_ host: Int, _ process: Int) {
+        guard let session = hosts[host].processes[process].session else { return }
         guard hosts[host].processes[process].work.isPlanned else { return plan(host, process) }
-        let id = hosts[host].processes[process].session!.with({ $0.id })
+        let id = session.with({ $0.id })
         if let next = hosts[host].processes[process].work.toStore.first {
             let content = SimulatedStore.Content(chunks: next.chunks)
             guard put(ObjectReference(.pack, next.pack), content) else { return }
@@ -65,10 +67,11 @@ extension Simulation {
     }
 
     private func commit(_ host: Int, _ process: Int) {
+        guard let session = hosts[host].processes[process].session else { return }
         hosts[host].lock = process
         let work = hosts[host].processes[process].work
         let (time, memory) = (clock(host), hosts[host].memory)
-        hosts[host].processes[process].session!.state.commit(time: time, memory: memory) { entry in
+        session.state.commit(time: time, memory: memory) { entry in
             entry.body = work.body ?? .zero
             for name in work.stored {
                 if store.objects.slot(ObjectReference(.indexRun, name)) != nil {
@@ -78,7 +81,7 @@ extension Simulation {
                 }
             }
         }
-        if case .over = hosts[host].processes[process].session!.with({ $0.stage }) {
+        if case .over = session.with({ $0.stage }) {
             end(host, process)
         }
     }
@@ -115,13 +118,14 @@ extension Simulation {
 
     /// Decides what has to be stored, from what the ledger allows to rely on.
     private func plan(_ host: Int, _ process: Int) {
+        guard let session = hosts[host].processes[process].session else { return }
         let change = [50, 300, 800][random.below(3)]
         for position in hosts[host].volume.indices where random.chance(change) {
             hosts[host].volume[position] = UInt8(random.below(chunkCount))
         }
         let positions = hosts[host].volume
         let machine = hosts[host].machine
-        let ledger = hosts[host].processes[process].session!.with({ $0.ledger })
+        let ledger = session.with({ $0.ledger })
         var work = SessionWork()
         work.isPlanned = true
         work.positions = positions
@@ -132,7 +136,7 @@ extension Simulation {
         var adopted: [Digest] = []
         let adoptable =
             rules.contains(.adoptOpenSessionsOnly)
-            ? hosts[host].processes[process].session!.with({ $0.adoptable })
+            ? session.with({ $0.adoptable })
             : Set(hosts[host].journal.keys)
         for (session, packs) in hosts[host].journal.sorted(by: { $0.key < $1.key })
         where adoptable.contains(session) {
