@@ -99,7 +99,17 @@ public final class Collector {
         outcome.condemned = step.newlyCondemned
         outcome.released = step.released
         outcome.waitsFor = step.waitsFor
+        noteSessionsThatHoldForgottenPoints(step.ledger)
         return outcome
+    }
+
+    private func noteSessionsThatHoldForgottenPoints(_ ledger: Ledger) {
+        for mark in Set(ledger.allPoints.values.compactMap(\.forgotten)) {
+            for session in ledger.sessions(ignorantOf: mark)
+            where !outcome.waitsFor.contains(where: { $0.id == session.id }) {
+                outcome.waitsFor.append(session)
+            }
+        }
     }
 
     /// What a step would find, without doing anything.
