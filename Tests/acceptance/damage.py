@@ -493,16 +493,22 @@ def a_rollback_of_the_log_is_noticed_and_its_number_not_given_again():
     refused = lab.backup(f"disk={lab.path('disk')}").expect(21)
     check(last in refused.told(), f"the refusal does not name the entry: {refused.told()}")
     check(last not in lab.objects("log/"), "the number was given again")
-    # A host that remembers another entry under the number notices too.
+    # A host that remembers another entry under the number notices too, and begins a new log.
     lab = original().copy()
-    heads = [os.path.join(f, n) for f, _, names in os.walk(lab.state) for n in names
-             if n == "heads"][0]
+    files = [os.path.join(f, n) for f, _, names in os.walk(lab.state) for n in names]
+    heads = [path for path in files if os.path.basename(path) == "heads"][0]
+    own = [path for path in files if os.path.basename(path).startswith("log-")][0]
     text = open(heads).read().split()
-    text[2] = digest_of(b"another")
-    replace(heads, (" ".join(text) + "\n").encode())
+    before = set(lab.objects("log/"))
+    for path in (heads, own):
+        changed = open(path).read().replace(text[2], digest_of(b"another"))
+        replace(path, changed.encode())
     result = lab.verify(*lab.secret).expect(20)
     check("remembers" in result.out.decode(), result.out.decode())
-    lab.backup(f"disk={lab.path('disk')}").expect(21)
+    lab.backup(f"disk={lab.path('disk')}").expect(0, 20)
+    added = set(lab.objects("log/")) - before
+    check(added and not {os.path.dirname(it) for it in added} & {os.path.dirname(it) for it in before},
+          f"the old log was gone on with: {added}")
 
 
 main()
