@@ -54,7 +54,8 @@ class Original:
         if prefix == "packs/":
             content = {"data pack": 1, "metadata pack": 2}[kind]
             names = [n for n in names if open(f"{self.lab.repo}/{n}", "rb").read(7)[6] == content]
-            return sorted(names, key=lambda n: os.path.getmtime(f"{self.lab.repo}/{n}"))
+        if kind in ("data pack", "metadata pack", "body"):
+            return sorted(names, key=lambda n: os.stat(f"{self.lab.repo}/{n}").st_mtime_ns)
         return sorted(names)
 
 
@@ -451,7 +452,8 @@ def damaged_caches_and_state_do_no_harm():
         for path in source.sample(sorted(paths), min(len(paths), source.randrange(1, 4))):
             data = open(path, "rb").read()
             way = source.choice(["flip", "flip", "cut", "empty", "noise"])
-            if not data or path.endswith("incarnation"):
+            # A host that does not know its place in its log any more has to be told.
+            if not data or os.path.basename(path).startswith("log-"):
                 continue
             if way == "flip":
                 data = flip(data, source.randrange(8 * len(data)))
@@ -484,22 +486,29 @@ def a_rollback_of_the_log_is_noticed_and_its_number_not_given_again():
     lab = original().copy()
     last = sorted(lab.objects("log/"))[-1]
     os.unlink(os.path.join(lab.repo, last))
-    os.unlink(os.path.join(lab.repo, last.replace("log/", "points/")))
+    bodies = [os.path.join(lab.repo, name) for name in lab.objects("points/")]
+    os.unlink(max(bodies, key=lambda path: os.stat(path).st_mtime_ns))
     result = lab.verify(*lab.secret).expect(20)
     check(any(p["object"] == last for p in result.json["problems"]), f"{last} is not named")
     refused = lab.backup(f"disk={lab.path('disk')}").expect(21)
     check(last in refused.told(), f"the refusal does not name the entry: {refused.told()}")
     check(last not in lab.objects("log/"), "the number was given again")
-    # A host that remembers another entry under the number notices too.
+    # A host that remembers another entry under the number notices too, and begins a new log.
     lab = original().copy()
-    heads = [os.path.join(f, n) for f, _, names in os.walk(lab.state) for n in names
-             if n == "heads"][0]
+    files = [os.path.join(f, n) for f, _, names in os.walk(lab.state) for n in names]
+    heads = [path for path in files if os.path.basename(path) == "heads"][0]
+    own = [path for path in files if os.path.basename(path).startswith("log-")][0]
     text = open(heads).read().split()
-    text[2] = digest_of(b"another")
-    replace(heads, (" ".join(text) + "\n").encode())
+    before = set(lab.objects("log/"))
+    for path in (heads, own):
+        changed = open(path).read().replace(text[2], digest_of(b"another"))
+        replace(path, changed.encode())
     result = lab.verify(*lab.secret).expect(20)
     check("remembers" in result.out.decode(), result.out.decode())
-    lab.backup(f"disk={lab.path('disk')}").expect(21)
+    lab.backup(f"disk={lab.path('disk')}").expect(0, 20)
+    added = set(lab.objects("log/")) - before
+    check(added and not {os.path.dirname(it) for it in added} & {os.path.dirname(it) for it in before},
+          f"the old log was gone on with: {added}")
 
 
 main()
