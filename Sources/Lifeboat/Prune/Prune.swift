@@ -17,10 +17,7 @@ extension Operations {
         _ = try repository.requireKeeper()
         if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
         repository.directories.cleanLeftovers()
-        let collector = try Collector(
-            repository, maximumUnused: options.maximumUnused, events: events,
-            cancellation: cancellation)
-        let outcome = try options.isDryRun ? collector.look() : collector.run()
+        let outcome = try step(repository, options)
         func bytes(_ references: [ObjectReference]) -> UInt64 {
             references.reduce(0) { $0 + (outcome.sizes[$1] ?? 0) }
         }
@@ -53,5 +50,41 @@ extension Operations {
         result.notes = outcome.notes
         result.durationSeconds = Clock.monotonicSeconds() - start
         return result
+    }
+
+    /// How often a step begins anew because another keeper moved what it was reading.
+    private static let attempts = 8
+
+    private func step(
+        _ repository: Repository, _ options: PruneOptions
+    ) throws(LifeboatError) -> Collector.Outcome {
+        for _ in 1..<Self.attempts {
+            let before = try otherKeepers(repository)
+            do throws(LifeboatError) {
+                return try attempt(repository, options)
+            } catch {
+                guard error.code == .damaged || error.code == .missing,
+                    try otherKeepers(repository) != before
+                else { throw error }
+            }
+        }
+        return try attempt(repository, options)
+    }
+
+    private func attempt(
+        _ repository: Repository, _ options: PruneOptions
+    ) throws(LifeboatError) -> Collector.Outcome {
+        let collector = try Collector(
+            repository, maximumUnused: options.maximumUnused, events: events,
+            cancellation: cancellation)
+        return try options.isDryRun ? collector.look() : collector.run()
+    }
+
+    /// Where the logs of other keepers end.
+    private func otherKeepers(_ repository: Repository) throws(LifeboatError) -> [LogHead] {
+        let own = repository.writer?.writer
+        return try repository.readLog().ledger.logs.values
+            .filter { $0.isKeeper && $0.member != own }
+            .map(\.head).sorted { $0.incarnation < $1.incarnation }
     }
 }

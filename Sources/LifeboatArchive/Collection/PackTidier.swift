@@ -93,8 +93,7 @@ final class PackTidier {
             do throws(LifeboatError) {
                 plans.append(try plan(candidate))
             } catch {
-                guard error.code == .damaged else { throw error }
-                problems.append(error)
+                try note(error)
             }
         }
         try move(plans, isSmall: Set(Self.small(candidates).map(\.name)))
@@ -133,6 +132,15 @@ final class PackTidier {
             classes[number, default: []].append(candidate)
         }
         return classes.values.filter { $0.count >= mergeCount }.flatMap { $0 }
+    }
+
+    /// What is damaged stays where it is; what is gone, another keeper has moved meanwhile.
+    private func note(_ error: LifeboatError) throws(LifeboatError) {
+        switch error.code {
+        case .damaged: problems.append(error)
+        case .missing: break
+        default: throw error
+        }
     }
 
     private func plan(_ candidate: Candidate) throws(LifeboatError) -> Plan {
@@ -224,8 +232,7 @@ final class PackTidier {
                 let stored = try mover.store(batch)
                 try add(stored.name, stored.directory, UInt64(stored.byteCount), kind)
             } catch {
-                guard error.code == .damaged else { throw error }
-                problems.append(error)
+                try note(error)
                 failed.formUnion(batch.map(\.pack.name))
             }
             batch.removeAll()
@@ -280,8 +287,7 @@ final class PackTidier {
                     source.frame, of: source.pack, plainCount: Int(frame.plainLength),
                     into: plain.storage)
             } catch {
-                guard error.code == .damaged else { throw error }
-                problems.append(error)
+                try note(error)
                 failed.insert(source.pack.name)
                 continue
             }
