@@ -17,7 +17,7 @@ public struct HostMemory: Hashable, Sendable {
     /// Remembers the further of what was known and what is seen now.
     public mutating func note(_ heads: [LogHead]) {
         var merged: [Identifier: LogHead] = [:]
-        for head in seen + heads where head.sequence >= merged[head.incarnation]?.sequence ?? 0 {
+        for head in seen + heads where head.sequence > merged[head.incarnation]?.sequence ?? 0 {
             merged[head.incarnation] = head
         }
         seen = merged.values.sorted { $0.incarnation < $1.incarnation }
