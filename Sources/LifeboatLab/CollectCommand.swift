@@ -77,8 +77,6 @@ struct CollectCommand: ParsableCommand {
                 newest.append(last.point ?? "")
                 note("\(machine) is backed up", last)
             }
-            // What small packs there are is put together first.
-            note("settling", try workshop.run(.prune))
             let stored = workshop.storedBytes()
             let forget = try workshop.run(.forget, points: middle)
             note("forget", forget)
