@@ -14,7 +14,7 @@ final class ChangingVolume: VolumeReader, @unchecked Sendable {
     /// By chunk, when it last changed.
     private var versions: [UInt64]
     /// Random words in each chunk; the rest is a pattern that is cheap to compress.
-    private static let randomWords = 64
+    private static let randomWords = 2048
 
     init(chunks: Int, seed: UInt64) {
         size = UInt64(chunks * Self.chunkByteCount)

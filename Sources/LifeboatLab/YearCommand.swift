@@ -78,7 +78,8 @@ struct YearCommand: ParsableCommand {
         let calendar = YearSimulation(
             fleet: fleet, start: start,
             interval: UInt64(interval) * 60_000, pruneInterval: UInt64(pruneInterval) * 60_000,
-            policy: RetentionPolicy(allHours: keepAllHours, hourlyDays: keepHourlyDays))
+            policy: RetentionPolicy(allHours: keepAllHours, hourlyDays: keepHourlyDays),
+            tell: tell)
         var reports: [DayReport] = []
         tell(DayReport.title)
         for day in 1...days {

@@ -7,6 +7,7 @@ import LifeboatSystem
 /// Lets a fleet live through simulated days, and measures what it does.
 final class YearSimulation {
     let fleet: Fleet
+    let tell: (String) -> Void
     let start: UInt64
     let interval: UInt64
     let pruneInterval: UInt64
@@ -17,8 +18,9 @@ final class YearSimulation {
 
     init(
         fleet: Fleet, start: UInt64, interval: UInt64, pruneInterval: UInt64,
-        policy: RetentionPolicy
+        policy: RetentionPolicy, tell: @escaping (String) -> Void
     ) {
+        self.tell = tell
         self.fleet = fleet
         self.start = start
         self.interval = interval
@@ -56,6 +58,7 @@ final class YearSimulation {
             result = try measure(.prune) {
                 try Operations(on: try fleet.reopenedKeeper()).prune(PruneOptions())
             }
+            for note in result.notes { tell("note: " + note) }
         }
         let log = try fleet.keeper.readLog()
         if let problem = log.problems.first { throw problem }

@@ -62,6 +62,8 @@ public struct LogWriting: Sendable {
     public private(set) var memory: HostMemory
     private var stage = Stage.idle
     private var draft: LogEntry?
+    /// What the checkpoint of the last reading says.
+    private var foundation: Ledger?
     /// The state of all logs at the last reading.
     public private(set) var ledger = Ledger()
     public private(set) var gaps: [LogReading.Gap] = []
@@ -115,11 +117,14 @@ public struct LogWriting: Sendable {
 
     /// Begins to read all logs.
     public mutating func read() {
-        stage = .reading(LogReading(roster: roster, seen: memory.seen, rules: rules))
+        stage = .reading(
+            LogReading(
+                roster: roster, seen: memory.seen, foundation: foundation, rules: rules))
     }
 
     private mutating func finishReading(_ reading: LogReading) {
         ledger = reading.ledger
+        foundation = reading.foundation
         gaps = reading.gaps
         stage = .idle
         recogniseLog(reading)
@@ -212,14 +217,18 @@ public struct LogWriting: Sendable {
     // MARK: replies
 
     public mutating func take(_ reply: Reply) {
-        switch (stage, reply) {
-        case (.reading(var reading), .read(let found)):
+        if case .reading(var reading) = stage, case .read(let found) = reply {
+            // What was read has one owner, else every reply copies it.
+            stage = .idle
             reading.take(found)
             if reading.request == nil {
                 finishReading(reading)
             } else {
                 stage = .reading(reading)
             }
+            return
+        }
+        switch (stage, reply) {
         case (.adopting, .remembered), (.keeping, .remembered): stage = .idle
         case (.noting, .remembered): stage = .putting
         case (.putting, .put(let result)):

@@ -158,26 +158,35 @@ public struct PointCatalog: Sendable {
         var wanted = Set(volumes)
         var points: [Point] = []
         var problems: [LifeboatError] = []
-        let records = ledger.points.reversed()
-        let reader = PointReader(repository)
-        defer { reader.save() }
-        for record in records.filter({ $0.member == member })
-            + records.filter({ $0.member != member })
-        {
-            guard !wanted.isEmpty else { break }
-            guard let domain = repository.domains[record.domain] else { continue }
-            do throws(LifeboatError) {
-                let point =
-                    record.member == member
-                    ? try read(record, repository, domain) : try reader.read(record, domain)
-                guard point.body.machine == machine else { continue }
-                let found = wanted.intersection(point.body.volumes.map(\.name))
-                if found.isEmpty { continue }
-                wanted.subtract(found)
-                points.append(point)
-            } catch {
-                guard error.code == .damaged else { throw error }
-                problems.append(error)
+        func look(
+            _ records: [Ledger.Point],
+            _ read: (Ledger.Point, DomainKeys) throws(LifeboatError) -> Point
+        ) throws(LifeboatError) {
+            for record in records {
+                guard !wanted.isEmpty else { return }
+                guard let domain = repository.domains[record.domain] else { continue }
+                do throws(LifeboatError) {
+                    let point = try read(record, domain)
+                    guard point.body.machine == machine else { continue }
+                    let found = wanted.intersection(point.body.volumes.map(\.name))
+                    if found.isEmpty { continue }
+                    wanted.subtract(found)
+                    points.append(point)
+                } catch {
+                    guard error.code == .damaged else { throw error }
+                    problems.append(error)
+                }
+            }
+        }
+        let own = ledger.allPoints.values.filter { $0.member == member && $0.forgotten == nil }
+        try look(own.sorted { ($0.time, $0.id) > ($1.time, $1.id) }) {
+            record, domain throws(LifeboatError) in try Self.read(record, repository, domain)
+        }
+        if !wanted.isEmpty {
+            let reader = PointReader(repository)
+            defer { reader.save() }
+            try look(ledger.points.reversed().filter { $0.member != member }) {
+                record, domain throws(LifeboatError) in try reader.read(record, domain)
             }
         }
         points.sort { ($0.body.ended, $0.id) < ($1.body.ended, $1.id) }
