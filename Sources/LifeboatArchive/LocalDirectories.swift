@@ -16,7 +16,9 @@ public struct LocalDirectories: Sendable {
     ) throws(LifeboatError) {
         state = stateRoot + "/" + repository.hex
         cache = cacheRoot + "/" + repository.hex
-        for directory in [sessions, fingerprints, restores, checks, indexCache, checkpoints, pointCache] {
+        for directory in [
+            sessions, fingerprints, restores, checks, indexCache, checkpoints, pointCache,
+        ] {
             try Files.makeDirectories(directory)
         }
     }

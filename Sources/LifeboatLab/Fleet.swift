@@ -49,7 +49,8 @@ final class Fleet {
             let name = "machine-\(index + 1)"
             machines.append(
                 Machine(
-                    name: name, volume: ChangingVolume(chunks: 16, seed: mixed(seed, UInt64(index))),
+                    name: name,
+                    volume: ChangingVolume(chunks: 16, seed: mixed(seed, UInt64(index))),
                     repository: try Self.open(store, folder, name, secret, nil), secret: secret))
         }
         keeper = try Self.open(store, folder, "keeper", keeperSecret, nil)
