@@ -83,8 +83,9 @@ targets += [
     .executableTarget(
         name: "LifeboatLab",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatVolume", "Lifeboat",
-            argumentParser,
+            "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+            "LifeboatVolume", "LifeboatProtocol", "LifeboatArchive", "Lifeboat",
+            "LifeboatTesting", argumentParser,
         ], swiftSettings: settings),
     .testTarget(
         name: "LifeboatCommandTests",

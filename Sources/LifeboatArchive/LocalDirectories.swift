@@ -4,7 +4,8 @@ import LifeboatSystem
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
 /// State: `trusted`, `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`.
-/// Cache: `index/` with opened index runs, `checkpoints/` with the newest one.
+/// Cache: `index/` with opened index runs, `checkpoints/` with the newest one, `points/` with opened
+/// bodies.
 public struct LocalDirectories: Sendable {
     public let state: String
     public let cache: String
@@ -15,7 +16,9 @@ public struct LocalDirectories: Sendable {
     ) throws(LifeboatError) {
         state = stateRoot + "/" + repository.hex
         cache = cacheRoot + "/" + repository.hex
-        for directory in [sessions, fingerprints, restores, checks, indexCache, checkpoints] {
+        for directory in [
+            sessions, fingerprints, restores, checks, indexCache, checkpoints, pointCache,
+        ] {
             try Files.makeDirectories(directory)
         }
     }
@@ -55,4 +58,6 @@ public struct LocalDirectories: Sendable {
     /// Files of a keeper's step, each below a folder of its own.
     var collections: String { cache + "/collection" }
     var checkpoints: String { cache + "/checkpoints" }
+    /// Bodies that were opened, a file for each domain.
+    var pointCache: String { cache + "/points" }
 }

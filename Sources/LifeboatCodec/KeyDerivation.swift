@@ -23,10 +23,45 @@ public enum KeyDerivation {
         secret: SecretBytes, salt: [UInt8], info: [UInt8], count: Int = 32
     ) -> SecretBytes {
         precondition((1...255 * 32).contains(count), "HKDF-SHA-256 gives 1 to 8,160 bytes")
+        if count <= Digest.byteCount { return oneBlock(secret, salt, info, count) }
         let key = secret.withBytes { SymmetricKey(data: $0) }
         let derived = HKDF<SHA256>.deriveKey(
             inputKeyMaterial: key, salt: salt, info: info, outputByteCount: count)
         return derived.withUnsafeBytes { SecretBytes(copying: $0) }
+    }
+
+    /// HKDF whose output is a single block: one is derived for each object that is opened.
+    private static func oneBlock(
+        _ secret: SecretBytes, _ salt: [UInt8], _ info: [UInt8], _ count: Int
+    ) -> SecretBytes {
+        let size = Digest.byteCount
+        return withUnsafeTemporaryAllocation(byteCount: 2 * size, alignment: 8) { work in
+            let extracted = UnsafeMutableRawBufferPointer(rebasing: work[..<size])
+            let expanded = UnsafeMutableRawBufferPointer(rebasing: work[size...])
+            // HMAC pads a shorter key with zeros, so that no salt is the same as one of zeros.
+            salt.withUnsafeBytes { salt in
+                secret.withBytes { authenticate($0, key: salt, into: extracted) }
+            }
+            (info + [1]).withUnsafeBytes { info in
+                authenticate(info, key: UnsafeRawBufferPointer(extracted), into: expanded)
+            }
+            let key = SecretBytes(
+                copying: UnsafeRawBufferPointer(rebasing: expanded.prefix(count)))
+            OPENSSL_cleanse(work.baseAddress, work.count)
+            return key
+        }
+    }
+
+    private static func authenticate(
+        _ bytes: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) {
+        // It wants an address even for a key of no bytes; the target's will do.
+        let start = key.baseAddress ?? UnsafeRawPointer(target.baseAddress)
+        let result = HMAC(
+            LibCrypto.sha256, start, Int32(key.count), bytes.octets, bytes.count, target.octets,
+            nil)
+        precondition(result != nil, "no memory to derive a key")
     }
 
     /// scrypt: a key from a password, slow and large on purpose.

@@ -10,5 +10,8 @@ struct Laboratory: ParsableCommand {
             Everything is made from a seed, in a new folder that is removed afterwards. Each \
             measured phase runs in a process of its own, so that its peak memory is its own.
             """,
-        subcommands: [HintCommand.self, ScaleCommand.self, PhaseCommand.self])
+        subcommands: [
+            HintCommand.self, ScaleCommand.self, CollectCommand.self, YearCommand.self,
+            PhaseCommand.self,
+        ])
 }

@@ -42,7 +42,7 @@ struct VolumeRecipe: Codable {
 }
 
 /// Two numbers made one that looks random (SplitMix64).
-private func mixed(_ first: UInt64, _ second: UInt64) -> UInt64 {
+func mixed(_ first: UInt64, _ second: UInt64) -> UInt64 {
     var word = first &* 0xD134_2543_DE82_EF95 &+ second &* 0x9E37_79B9_7F4A_7C15
     word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
     word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB

@@ -27,12 +27,43 @@ struct Workshop {
 
     struct Failure: Error, CustomStringConvertible { var description: String }
 
+    /// A phase that runs in a process of its own.
+    final class Running {
+        fileprivate let kind: PhaseCommand.Kind
+        fileprivate let process = Process()
+        fileprivate let output = Pipe()
+
+        fileprivate init(_ kind: PhaseCommand.Kind) { self.kind = kind }
+
+        /// Waits until the phase has ended.
+        func report() throws -> PhaseReport {
+            let bytes = output.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            guard process.terminationStatus == 0 else {
+                throw Failure(
+                    description: "\(kind) ended with status \(process.terminationStatus)")
+            }
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(PhaseReport.self, from: bytes)
+        }
+    }
+
     /// Runs a phase in a new process.
     func run(
         _ kind: PhaseCommand.Kind, _ recipe: VolumeRecipe? = nil, machine: String = "machine",
-        hint: String? = nil
+        hint: String? = nil, points: [String] = []
     ) throws -> PhaseReport {
-        let process = Process()
+        try start(kind, recipe, machine: machine, hint: hint, points: points).report()
+    }
+
+    /// Begins a phase in a new process.
+    func start(
+        _ kind: PhaseCommand.Kind, _ recipe: VolumeRecipe? = nil, machine: String = "machine",
+        hint: String? = nil, points: [String] = []
+    ) throws -> Running {
+        let running = Running(kind)
+        let process = running.process
         let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments =
@@ -40,17 +71,10 @@ struct Workshop {
             + (try recipe.map {
                 ["--recipe", String(decoding: try JSONEncoder().encode($0), as: UTF8.self)]
             } ?? []) + (hint.map { ["--hint", $0] } ?? [])
-        let output = Pipe()
-        process.standardOutput = output
+            + points.flatMap { ["--points", $0] }
+        process.standardOutput = running.output
         try process.run()
-        let bytes = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: "\(kind) ended with status \(process.terminationStatus)")
-        }
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(PhaseReport.self, from: bytes)
+        return running
     }
 
     /// Bytes of all objects of the repository.

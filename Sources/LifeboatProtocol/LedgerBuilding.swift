@@ -10,6 +10,18 @@ extension Ledger {
         entries: [Identifier: [VerifiedEntry]], roster: Roster, rules: Rules = .all
     ) {
         if let base { take(base.checkpoint, named: base.name, roster) }
+        add(entries, roster: roster, rules: rules)
+    }
+
+    /// What a checkpoint says, before any entries are added.
+    init(of checkpoint: Checkpoint, named name: LogEntry.CheckpointName, roster: Roster) {
+        take(checkpoint, named: name, roster)
+    }
+
+    /// Adds entries behind the checkpoint; once.
+    mutating func add(
+        _ entries: [Identifier: [VerifiedEntry]], roster: Roster, rules: Rules
+    ) {
         let fresh = fresh(entries, roster)
         let keepers = fresh.keys.filter { isKeeper($0, fresh, roster) }.sorted()
         for incarnation in keepers {

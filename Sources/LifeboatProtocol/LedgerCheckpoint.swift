@@ -24,6 +24,7 @@ extension Ledger {
             state.isEnded = log.isEnded
             logs[log.head.incarnation] = state
         }
+        allPoints.reserveCapacity(checkpoint.points.count)
         for point in checkpoint.points {
             var record = Point(
                 id: point.id, incarnation: point.incarnation, sequence: point.sequence,

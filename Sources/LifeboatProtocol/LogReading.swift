@@ -51,6 +51,8 @@ public struct LogReading: Sendable {
     private var lookouts: [(incarnation: Identifier, end: UInt64, search: LogSearch)] = []
     private var headEntries: [Identifier: VerifiedEntry] = [:]
     public private(set) var base: (name: LogEntry.CheckpointName, checkpoint: Checkpoint)?
+    /// What the checkpoint alone says.
+    public private(set) var foundation: Ledger?
     private var unusable: Set<LogEntry.CheckpointName> = []
     private var queue: [(incarnation: Identifier, member: Identifier, isNew: Bool)] = []
     private var next: UInt64 = 1
@@ -62,10 +64,13 @@ public struct LogReading: Sendable {
     public private(set) var restarts = 0
 
     /// - `seen`: heads that the reader remembers, which save questions and show gaps.
+    /// - `foundation`: that of an earlier reading, which spares summing up the same checkpoint again.
     /// - `hints`: by writer's incarnation, entries that a listing tells of.
     public init(
-        roster: Roster, seen: [LogHead], hints: [Identifier: UInt64] = [:], rules: Rules = .all
+        roster: Roster, seen: [LogHead], hints: [Identifier: UInt64] = [:],
+        foundation: Ledger? = nil, rules: Rules = .all
     ) {
+        self.foundation = foundation
         self.roster = roster
         self.rules = rules
         var reach = hints
@@ -162,6 +167,9 @@ public struct LogReading: Sendable {
         guard let name = newest else { return beginEntries() }
         if case .checkpoint(let checkpoint) = reply {
             base = (name, checkpoint)
+            if foundation?.base != name {
+                foundation = Ledger(of: checkpoint, named: name, roster: roster)
+            }
             beginEntries()
         } else {
             // An older one may still do; if not, entries turn out to be missing.
@@ -322,5 +330,9 @@ extension LogReading.Reply {
 
 extension LogReading {
     /// What was read, summed up.
-    public var ledger: Ledger { Ledger(base, entries: entries, roster: roster, rules: rules) }
+    public var ledger: Ledger {
+        var ledger = base == nil ? Ledger() : foundation ?? Ledger()
+        ledger.add(entries, roster: roster, rules: rules)
+        return ledger
+    }
 }

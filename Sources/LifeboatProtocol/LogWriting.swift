@@ -63,6 +63,8 @@ public struct LogWriting: Sendable {
     private var stage = Stage.idle
     private var reading: LogReading?
     private var draft: LogEntry?
+    /// What the checkpoint of the last reading says.
+    private var foundation: Ledger?
     /// The state of all logs at the last reading.
     public private(set) var ledger = Ledger()
     public private(set) var gaps: [LogReading.Gap] = []
@@ -121,7 +123,8 @@ public struct LogWriting: Sendable {
 
     /// Begins to read all logs.
     public mutating func read() {
-        reading = LogReading(roster: roster, seen: memory.seen, rules: rules)
+        reading = LogReading(
+            roster: roster, seen: memory.seen, foundation: foundation, rules: rules)
         stage = .reading
     }
 
@@ -130,6 +133,7 @@ public struct LogWriting: Sendable {
         self.reading = nil
         roster = reading.roster
         ledger = reading.ledger
+        foundation = reading.foundation
         // Behind the end of a log nothing exists that could be missing.
         gaps = reading.gaps.filter { gap in
             guard let log = ledger.logs[gap.incarnation], log.isEnded else { return true }

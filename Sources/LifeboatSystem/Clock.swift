@@ -2,8 +2,18 @@ internal import Glibc
 
 /// Time and the resources used so far.
 public enum Clock {
+    private static let simulated = Guarded<UInt64?>(nil)
+
+    /// Lets `milliseconds` say what a simulation wants; `nil` for the system's clock again.
+    ///
+    /// For tests.
+    public static func simulate(_ milliseconds: UInt64?) {
+        simulated.withLock { $0 = milliseconds }
+    }
+
     /// Milliseconds since 1970, by the system's clock.
     public static func milliseconds() -> UInt64 {
+        if let simulated = simulated.withLock({ $0 }) { return simulated }
         let now = read(CLOCK_REALTIME)
         return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec / 1_000_000)
     }

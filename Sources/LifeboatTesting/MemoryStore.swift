@@ -6,7 +6,10 @@ internal import Synchronization
 public final class MemoryStore: ObjectStore {
     public let location: String
     public let capabilities: StoreCapabilities
-    private let objects = Mutex<[String: [UInt8]]>([:])
+    /// By the first part of their names, so that a listing looks at its own kind only.
+    private let objects = Mutex<[Substring: [String: [UInt8]]]>([:])
+
+    private static func kind(_ path: String) -> Substring { path.prefix { $0 != "/" } }
 
     public init(location: String = "memory", capabilities: StoreCapabilities = .init()) {
         self.location = location
@@ -17,9 +20,10 @@ public final class MemoryStore: ObjectStore {
         _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer]
     ) throws(LifeboatError) {
         let bytes = pieces.flatMap { [UInt8]($0) }
+        let kind = Self.kind(name.path)
         let isNew = objects.withLock { objects in
-            guard objects[name.path] == nil else { return false }
-            objects[name.path] = bytes
+            guard objects[kind]?[name.path] == nil else { return false }
+            objects[kind, default: [:]][name.path] = bytes
             return true
         }
         guard isNew else {
@@ -47,14 +51,18 @@ public final class MemoryStore: ObjectStore {
     }
 
     public func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
-        objects.withLock { $0[name.path].map { UInt64($0.count) } }
+        objects.withLock { objects in
+            objects[Self.kind(name.path)]?[name.path].map { UInt64($0.count) }
+        }
     }
 
     public func list(
         _ prefix: String, _ body: (ObjectName, UInt64) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         let found = objects.withLock { objects in
-            objects.filter { $0.key.hasPrefix(prefix) }.map { ($0.key, UInt64($0.value.count)) }
+            let kinds = prefix.contains("/") ? [Self.kind(prefix)] : Array(objects.keys)
+            return kinds.flatMap { objects[$0] ?? [:] }.filter { $0.key.hasPrefix(prefix) }
+                .map { ($0.key, UInt64($0.value.count)) }
         }
         for (path, size) in found.sorted(by: { $0.0 < $1.0 }) {
             try body(ObjectName(path), size)
@@ -62,24 +70,25 @@ public final class MemoryStore: ObjectStore {
     }
 
     public func delete(_ name: ObjectName) throws(LifeboatError) {
-        objects.withLock { _ = $0.removeValue(forKey: name.path) }
+        objects.withLock { _ = $0[Self.kind(name.path)]?.removeValue(forKey: name.path) }
     }
 
     /// The names of all objects.
-    public var names: Set<String> { objects.withLock { Set($0.keys) } }
+    public var names: Set<String> { objects.withLock { Set($0.values.flatMap(\.keys)) } }
 
     /// Changes what an object holds, as a damaged disk or a hostile store would; nothing happens
     /// if it is not there.
     public func tamper(_ name: ObjectName, _ change: (inout [UInt8]) -> Void) {
         objects.withLock { objects in
-            guard var bytes = objects[name.path] else { return }
+            let kind = Self.kind(name.path)
+            guard var bytes = objects[kind]?[name.path] else { return }
             change(&bytes)
-            objects[name.path] = bytes
+            objects[kind]?[name.path] = bytes
         }
     }
 
     private func content(_ name: ObjectName) throws(LifeboatError) -> [UInt8] {
-        guard let bytes = objects.withLock({ $0[name.path] }) else {
+        guard let bytes = objects.withLock({ $0[Self.kind(name.path)]?[name.path] }) else {
             throw LifeboatError(.missing, "\(name) is not there", subject: name.path)
         }
         return bytes

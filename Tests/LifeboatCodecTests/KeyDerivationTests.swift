@@ -25,6 +25,16 @@ import Testing
                     """))
     }
 
+    /// A key of one block is derived by other code than a longer one.
+    @Test(arguments: [0, 16, 32, 64, 65, 100], [1, 16, 31, 32])
+    func `a short key is the beginning of a long one`(salt: Int, count: Int) {
+        let secret = SecretBytes.random(count: 32)
+        let salt = randomBytes(salt)
+        let short = KeyDerivation.hkdf(secret: secret, salt: salt, info: "a", count: count)
+        let long = KeyDerivation.hkdf(secret: secret, salt: salt, info: "a", count: 64)
+        #expect(short.withBytes { Array($0) } == long.withBytes { Array($0.prefix(count)) })
+    }
+
     @Test func `derives another key for another purpose`() {
         let secret = SecretBytes(noise(32))
         let one = KeyDerivation.hkdf(secret: secret, salt: [], info: "one")

@@ -27,9 +27,7 @@ import Testing
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
                     "LifeboatProtocol",
                 ]),
-            "LifeboatLab": [
-                "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatVolume", "Lifeboat",
-            ],
+            "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
             "LifeboatTesting": core.union(["LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",

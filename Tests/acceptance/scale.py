@@ -30,6 +30,14 @@ def memory_does_not_grow_with_the_repository():
 
 
 @test
+def collection_costs_what_there_is():
+    size, step = ("2GiB", "1GiB") if QUICK else ("8GiB", "4GiB")
+    report = measure("collect", "--size", size, "--step", step, "--further", "10",
+                     "--limit", "256MiB")
+    check(not report["faults"], "; ".join(report["faults"]))
+
+
+@test
 def a_hint_costs_what_changed():
     size = "32GiB" if QUICK else "128GiB"
     report = measure("hint", "--size", size, "--fill", "5", "--changed", "100", "--runs", "1")

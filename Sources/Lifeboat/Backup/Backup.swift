@@ -16,7 +16,7 @@ extension Operations {
         let start = Clock.monotonicSeconds()
         try checkNames(options)
         let repository = try openRepository()
-        _ = try repository.requireWriter()
+        let member = try repository.requireWriter()
         let log = try repository.readLog()
         try refuseDoubtfulKeepers(log)
         let opening =
@@ -24,7 +24,13 @@ extension Operations {
             ? SessionOpening(readingOnly: log) : try SessionOpening(repository)
         // A session that fails before it stores anything is closed when this host comes again.
         defer { opening.end() }
-        let catalog = try PointCatalog(repository, ledger: opening.ledger)
+        // All points only where a certain one is needed: a parent is found without them.
+        let catalog =
+            options.parent == nil && options.changedExtents.isEmpty
+            ? try PointCatalog.newest(
+                repository, ledger: opening.ledger, machine: options.machine,
+                volumes: options.sources.map(\.name), member: member.writer)
+            : try PointCatalog(repository, ledger: opening.ledger)
         warn(log.problems + catalog.problems)
         let index = try openIndex(repository, log: log, ledger: opening.ledger)
         if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }

@@ -91,7 +91,7 @@ extension Operations {
     private func openCatalog() throws(LifeboatError) -> (Repository, PointCatalog) {
         let repository = try openRepository()
         let log = try repository.readLog()
-        let catalog = try PointCatalog(repository, log: log)
+        let catalog = try PointCatalog(repository, log: log, isLenient: true)
         warn(log.problems + catalog.problems)
         return (repository, catalog)
     }

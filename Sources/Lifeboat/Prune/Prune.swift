@@ -45,6 +45,7 @@ extension Operations {
         result.repackedPacks = outcome.repackedPacks
         result.repackedBytes = outcome.repackedBytes
         result.mergedRuns = outcome.mergedRuns
+        result.nodesVisited = outcome.nodesVisited
         result.deletedLogEntries = outcome.deletedLogEntries
         result.checkpoint = outcome.checkpoint
         result.notes = outcome.notes

@@ -54,6 +54,8 @@ public struct PruneResult: Sendable {
     public var repackedPacks = 0
     public var repackedBytes: UInt64 = 0
     public var mergedRuns = 0
+    /// Distinct nodes of block maps that were read to find what is needed.
+    public var nodesVisited: UInt64 = 0
     public var deletedLogEntries = 0
     /// The number of the checkpoint that stands afterwards; `nil` for none.
     public var checkpoint: UInt64?

@@ -306,6 +306,7 @@ public final class Collector {
         try tidier.tidy(tidiable(kept), maximumUnused: maximumUnused)
         for fault in tidier.faults { outcome.notes.append(fault.description) }
         tidying.packs = tidier.added
+        for (pack, size) in tidier.sizes { outcome.sizes[ObjectReference(.pack, pack)] = size }
         tidying.emptied = tidier.emptied
         let sparse = tidier.sparse.sorted()
         if sparse != ledger.sparse[try incarnation(ledger)] ?? [] { tidying.sparse = sparse }

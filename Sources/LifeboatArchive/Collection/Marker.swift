@@ -27,11 +27,13 @@ struct Marker {
         events.tell(.started(stage: stage, total: UInt64(roots.count)))
         var nodesVisited: UInt64 = 0
         var readers: [Identifier: NodeReader] = [:]
+        let points = PointReader(repository)
+        defer { points.save() }
         for (done, root) in roots.enumerated() {
             try cancellation.check()
             // Packs of a domain whose secret is not at hand are kept as they are.
             guard let domain = repository.domains[root.domain] else { continue }
-            let point = try PointCatalog.read(root, repository, domain)
+            let point = try points.read(root, domain)
             if readers[root.domain] == nil {
                 let own = try repository.inDomain(root.domain)
                 readers[root.domain] = try NodeReader(

@@ -39,6 +39,8 @@ final class PackTidier {
     private let cancellation: Cancellation
 
     private(set) var added: [Digest] = []
+    /// Bytes of each pack that was added.
+    private(set) var sizes: [Digest: UInt64] = [:]
     private(set) var emptied: [Digest] = []
     private(set) var sparse: [Digest] = []
     /// Bytes of packs that were written.
@@ -265,6 +267,7 @@ final class PackTidier {
     ) throws(LifeboatError) {
         try entries[kind.domain]?.add(name, directory)
         added.append(name)
+        sizes[name] = byteCount
         storedBytes += byteCount
     }
 

@@ -25,6 +25,18 @@ final class LogFetcher: Sendable {
 
     private let state = Guarded(State())
 
+    /// Keeps a checkpoint, and drops the entries that it covers: nobody asks for them any more.
+    private func keep(_ checkpoint: Checkpoint, _ name: LogEntry.CheckpointName) {
+        var covered: [Identifier: UInt64] = [:]
+        for log in checkpoint.logs { covered[log.head.incarnation] = log.head.sequence }
+        state.withLock { state in
+            state.checkpoints = [name.digest: checkpoint]
+            state.entries = state.entries.filter { place, _ in
+                place.sequence >= covered[place.incarnation] ?? 0
+            }
+        }
+    }
+
     /// Fetches what `request` asks for.
     ///
     /// - Throws: what the store says, except that something is missing or damaged.
@@ -117,7 +129,7 @@ final class LogFetcher: Sendable {
         if let bytes = try? Files.readWhole(cached, limit: Envelope.byteLimit),
             let found = try? Self.check(bytes, name, object, repository.id, roster)
         {
-            state.withLock { $0.checkpoints = [name.digest: found] }
+            keep(found, name)
             return .checkpoint(found)
         }
         let bytes: [UInt8]
@@ -129,7 +141,7 @@ final class LogFetcher: Sendable {
         }
         do throws(LifeboatError) {
             let checkpoint = try Self.check(bytes, name, object, repository.id, roster)
-            state.withLock { $0.checkpoints = [name.digest: checkpoint] }
+            keep(checkpoint, name)
             // Only the newest is of use; a cache that cannot be written costs time.
             for old in (try? Files.list(repository.directories.checkpoints)) ?? [] {
                 try? Files.remove(repository.directories.checkpoints + "/" + old)

@@ -20,16 +20,29 @@ public struct PointCatalog: Sendable {
     public private(set) var problems: [LifeboatError] = []
 
     /// Reads the bodies of all points of the domains at hand, forgotten ones left out.
-    public init(_ repository: Repository, log: LogView) throws(LifeboatError) {
-        try self.init(repository, ledger: log.ledger)
+    ///
+    /// `isLenient`: a body that this host opened earlier is not read again, so nothing shows
+    /// whether it is still there.
+    public init(
+        _ repository: Repository, log: LogView, isLenient: Bool = false
+    ) throws(LifeboatError) {
+        try self.init(repository, ledger: log.ledger, isLenient: isLenient)
     }
 
-    public init(_ repository: Repository, ledger: Ledger) throws(LifeboatError) {
+    /// The points of a ledger.
+    public init(
+        _ repository: Repository, ledger: Ledger, isLenient: Bool = false
+    ) throws(LifeboatError) {
         _ = try repository.requireDomain()
+        let reader = PointReader(repository)
+        defer { reader.save() }
         for record in ledger.points {
             guard let domain = repository.domains[record.domain] else { continue }
             do throws(LifeboatError) {
-                points.append(try Self.read(record, repository, domain))
+                points.append(
+                    isLenient
+                        ? try reader.read(record, domain)
+                        : try Self.read(record, repository, domain))
             } catch {
                 switch error.code {
                 case .damaged: problems.append(error)
@@ -46,6 +59,13 @@ public struct PointCatalog: Sendable {
     static func read(
         _ record: Ledger.Point, _ repository: Repository, _ domain: DomainKeys
     ) throws(LifeboatError) -> Point {
+        try open(record, repository, domain).point
+    }
+
+    /// Reads one point's body; the point, and the body's opened content.
+    static func open(
+        _ record: Ledger.Point, _ repository: Repository, _ domain: DomainKeys
+    ) throws(LifeboatError) -> (point: Point, content: [UInt8]) {
         let name = ObjectNames.pointBody(record.body)
         let bytes: [UInt8]
         do throws(LifeboatError) {
@@ -61,8 +81,16 @@ public struct PointCatalog: Sendable {
                 .damaged, "the body of point \(record.id.short) is not the one that was signed",
                 subject: name.path, advice: "take it from another copy of the repository")
         }
-        let body = try PointSealing.open(
+        let content = try PointSealing.openContent(
             bytes, domain: domain, member: record.member, subject: name.path)
+        return (try point(record, domain, content, subject: name.path), content)
+    }
+
+    /// The point whose body has this content.
+    static func point(
+        _ record: Ledger.Point, _ domain: DomainKeys, _ content: [UInt8], subject: String
+    ) throws(LifeboatError) -> Point {
+        let body = try PointSealing.body(content, subject: subject)
         var tags = body.tags
         if !record.tags.isEmpty,
             let edited = try? PointSealing.openTags(record.tags, of: record.id, domain: domain)
@@ -111,6 +139,60 @@ public struct PointCatalog: Sendable {
                 advice: "give more digits")
         }
         return point
+    }
+
+    /// The points with these bodies only.
+    private init(_ points: [Point], _ problems: [LifeboatError]) {
+        self.points = points
+        self.problems = problems
+    }
+
+    /// The newest points of a machine, one for each of `volumes`, without reading all others.
+    ///
+    /// `member`: whose points are looked at first; those of others only for a volume that it has
+    /// none of.
+    public static func newest(
+        _ repository: Repository, ledger: Ledger, machine: String, volumes: [String],
+        member: Identifier
+    ) throws(LifeboatError) -> PointCatalog {
+        var wanted = Set(volumes)
+        var points: [Point] = []
+        var problems: [LifeboatError] = []
+        func look(
+            _ records: [Ledger.Point],
+            _ read: (Ledger.Point, DomainKeys) throws(LifeboatError) -> Point
+        ) throws(LifeboatError) {
+            for record in records {
+                guard !wanted.isEmpty else { return }
+                guard let domain = repository.domains[record.domain] else { continue }
+                do throws(LifeboatError) {
+                    let point = try read(record, domain)
+                    guard point.body.machine == machine else { continue }
+                    let found = wanted.intersection(point.body.volumes.map(\.name))
+                    if found.isEmpty { continue }
+                    wanted.subtract(found)
+                    points.append(point)
+                } catch {
+                    guard error.code == .damaged else { throw error }
+                    problems.append(error)
+                }
+            }
+        }
+        let own = ledger.allPoints.values.filter {
+            $0.member == member && $0.forgotten == nil && !$0.isInDoubt
+        }
+        try look(own.sorted { ($0.time, $0.id) > ($1.time, $1.id) }) {
+            record, domain throws(LifeboatError) in try Self.read(record, repository, domain)
+        }
+        if !wanted.isEmpty {
+            let reader = PointReader(repository)
+            defer { reader.save() }
+            try look(ledger.points.reversed().filter { $0.member != member && !$0.isInDoubt }) {
+                record, domain throws(LifeboatError) in try reader.read(record, domain)
+            }
+        }
+        points.sort { ($0.body.ended, $0.id) < ($1.body.ended, $1.id) }
+        return PointCatalog(points, problems)
     }
 
     /// The newest point of a machine that has a volume of this name, and that can be built on.

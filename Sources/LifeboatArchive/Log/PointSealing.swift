@@ -37,6 +37,25 @@ enum PointSealing {
     static func open(
         _ bytes: [UInt8], domain: DomainKeys, member: Identifier, subject: String
     ) throws(LifeboatError) -> PointBody {
+        try body(
+            try openContent(bytes, domain: domain, member: member, subject: subject),
+            subject: subject)
+    }
+
+    /// The body that an opened object holds.
+    static func body(
+        _ content: [UInt8], subject: String
+    ) throws(LifeboatError) -> PointBody {
+        do throws(LifeboatError) {
+            return try PointBody(payload: try CBOR.decode(content), subject: subject)
+        } catch {
+            throw error.about(subject)
+        }
+    }
+
+    static func openContent(
+        _ bytes: [UInt8], domain: DomainKeys, member: Identifier, subject: String
+    ) throws(LifeboatError) -> [UInt8] {
         try ObjectKind.pointBody.check(bytes, subject: subject)
         guard bytes.count >= 40 + FrameCipher.tagByteCount else {
             throw LifeboatError(.damaged, "the point's body ends early", subject: subject)
@@ -59,12 +78,7 @@ enum PointSealing {
             throw LifeboatError(
                 .damaged, "the point's body has an impossible length", subject: subject)
         }
-        do throws(LifeboatError) {
-            return try PointBody(
-                payload: try CBOR.decode(Array(plain[4..<4 + length])), subject: subject)
-        } catch {
-            throw error.about(subject)
-        }
+        return Array(plain[4..<4 + length])
     }
 
     // MARK: tags
