@@ -267,7 +267,7 @@ import Testing
     @Test func `a suspended or revoked writer may add nothing`() throws {
         let writer = try open(secret: test.secret)
         let id = try writer.requireWriter().writer
-        let head = LogEntry.Head(incarnation: .random(), sequence: 3, digest: .zero)
+        let head = LogHead(incarnation: .random(), sequence: 3, digest: .zero)
         let suspended = try open(recovery: test.recovery).suspend(id)
         #expect(suspended.roster.member(id)?.isSuspended == true)
         #expect(suspended.roster.member(id)?.revoked == nil)
