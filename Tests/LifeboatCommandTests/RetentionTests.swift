@@ -58,9 +58,8 @@ import Testing
     @Test func `prune takes its options`() throws {
         let command = try parse(
             PruneCommand.self, "prune", "--max-unused", "0", "--dry-run", "--recovery-key-file",
-            "k", "--memory", "64MiB", "--threads", "1")
+            "k")
         #expect(command.options.maximumUnused == 0 && command.options.isDryRun)
-        #expect(command.options.memory == 64 << 20 && command.options.threads == 1)
         #expect(try parse(PruneCommand.self, "prune").options.maximumUnused == 5)
     }
 

@@ -452,8 +452,8 @@ def damaged_caches_and_state_do_no_harm():
         for path in source.sample(sorted(paths), min(len(paths), source.randrange(1, 4))):
             data = open(path, "rb").read()
             way = source.choice(["flip", "flip", "cut", "empty", "noise"])
-            # A host that does not know its place in its log any more has to be told.
-            if not data or os.path.basename(path).startswith("log-"):
+            # A host that does not know any more where its log stands, or whom it trusts, says so.
+            if not data or os.path.basename(path).startswith(("log-", "trusted")):
                 continue
             if way == "flip":
                 data = flip(data, source.randrange(8 * len(data)))
