@@ -196,6 +196,19 @@ import Testing
         try expect(before + after)
     }
 
+    @Test(arguments: [true, false])
+    func `a damaged end of a host's own log begins a new incarnation`(isRemembered: Bool) throws {
+        let before = try test.append(2)
+        let end = test.name(before[1].head)
+        test.store.tamper(end) { $0[$0.count / 2] ^= 1 }
+        if !isRemembered { try Files.remove(try test.open("host").directories.headsFile) }
+        let after = try test.append(2)
+        #expect(numbers(after) == [2, 2])
+        let log = try test.readFresh()
+        #expect(Set(log.ledger.points.map(\.id)) == Set(([before[0]] + after).map(\.id)))
+        #expect(log.problems.contains { $0.subject == end.path })
+    }
+
     @Test func `a memory file that cannot be read is told, not overwritten`() throws {
         try test.append(1)
         let path = try memoryFile("host")

@@ -209,6 +209,41 @@ import Testing
         #expect(book.ledger.logs[one]?.head == end)
     }
 
+    @Test mutating func `nothing is built on what a fence may still cut off`() {
+        let early = book.addPoint(one)
+        let end = book.head(one)
+        let late = book.addPoint(one)
+        let other = book.addPoint(two)
+        let packs = [early, late, other].map { $0.entry.packs[0] }
+        #expect(book.ledger.doubtfulPacks.isEmpty)
+        #expect(book.ledger.points.allSatisfy { !$0.isInDoubt })
+        book.add(keeper) { $0.fenced = [one] }
+        // Where the log ends is not known yet: the points are listed, but nobody relies on them.
+        var ledger = book.ledger
+        #expect(Set(ledger.points.map(\.id)) == [early.id, late.id, other.id])
+        #expect(Set(ledger.points.filter(\.isInDoubt).map(\.id)) == [early.id, late.id])
+        #expect(ledger.doubtfulPacks == [packs[0], packs[1]])
+        #expect(packs.map { ledger.trusts($0) } == [false, false, true])
+        #expect(Set(ledger.packs.keys) == Set(packs))
+        book.add(keeper) { $0.ends = [end] }
+        ledger = book.ledger
+        #expect(ledger.points.allSatisfy { !$0.isInDoubt })
+        #expect(ledger.doubtfulPacks.isEmpty)
+        #expect(packs.map { ledger.trusts($0) } == [true, false, true])
+    }
+
+    @Test mutating func `nothing is built on what a suspended member said`() {
+        let point = book.addPoint(one)
+        let other = book.addPoint(two)
+        book.members[0].isSuspended = true
+        #expect(book.ledger.points.filter(\.isInDoubt).map(\.id) == [point.id])
+        #expect(book.ledger.doubtfulPacks == Set(point.entry.packs))
+        #expect(book.ledger.trusts(other.entry.packs[0]))
+        book.revoke(one, at: [book.head(one)])
+        #expect(book.ledger.points.allSatisfy { !$0.isInDoubt })
+        #expect(book.ledger.trusts(point.entry.packs[0]))
+    }
+
     @Test mutating func `of two fences the lesser end counts`() {
         let kept = book.addPoint(one)
         let early = book.head(one)

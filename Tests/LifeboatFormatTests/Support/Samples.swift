@@ -89,6 +89,7 @@ enum Samples {
         entry.proposal = .init(ordinal: 22, digest: digest(23))
         entry.checkpoint = .init(ordinal: 24, digest: digest(25))
         entry.sparse = [digest(26)]
+        entry.emptied = [digest(27), digest(28)]
         return entry
     }()
 
@@ -129,6 +130,7 @@ enum Samples {
         checkpoint.condemnations = [.init(by: mark, references: references(34))]
         checkpoint.doomed = references(37)
         checkpoint.sparse = [.init(member: identifier(5), domain: identifier(5), digests: [])]
+        checkpoint.emptied = [digest(40), digest(41)]
         return checkpoint
     }()
 
