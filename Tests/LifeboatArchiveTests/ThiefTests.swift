@@ -87,7 +87,8 @@ import Testing
 
     private func append(_ fill: (inout LogEntry) -> Void) throws {
         let session = try OpenSession(thief, try thief.requireWriter())
-        _ = try session.commit(fill)
+        // What only keepers may say makes the entry worthless for its writer too.
+        _ = try? session.commit(fill)
         try session.journal.remove()
     }
 

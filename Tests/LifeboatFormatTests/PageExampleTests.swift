@@ -154,7 +154,7 @@ import Testing
             """)
         #expect(slot.associatedData == expected)
         guard case .map(let fields) = slot.payload else { return }
-        #expect(fields[8] == .unsigned(0x460E_1B66))
+        #expect(fields[8] == .unsigned(0xC84C_AA58))
     }
 
     @Test func `point.md: payload`() throws {

@@ -31,21 +31,21 @@ public final class Collector {
         public var notes: [String] = []
     }
 
-    private var repository: Repository
-    private let keys: WriterKeys
+    var repository: Repository
+    let keys: WriterKeys
     private let maximumUnused: Int
-    private let events: any EventSink
-    private let cancellation: Cancellation
-    private var outcome = Outcome()
-    private var liveness: Liveness?
-    private var livenessRuns: Set<Digest> = []
+    let events: any EventSink
+    let cancellation: Cancellation
+    var outcome = Outcome()
+    var liveness: Liveness?
+    var livenessRuns: Set<Digest> = []
     private var markedRoots: Set<Digest> = []
-    private var index: Index?
-    private var usage: [Digest: Marker.Usage] = [:]
-    private var survival: Survival?
+    var index: Index?
+    var usage: [Digest: Marker.Usage] = [:]
+    var survival: Survival?
     private let proofs: PackProofs
     /// By domain, what was stored anew.
-    private var entries: [Identifier: SessionIndex] = [:]
+    var entries: [Identifier: SessionIndex] = [:]
 
     /// - `maximumUnused`: percent of stored bytes that may be dead space.
     public init(
@@ -238,8 +238,8 @@ public final class Collector {
         return index
     }
 
-    private var indexRuns: Set<Digest> = []
-    private var isIndexLost = false
+    var indexRuns: Set<Digest> = []
+    var isIndexLost = false
 
     /// What this keeper cannot look into stays.
     private func packsOfForeignDomains(_ ledger: Ledger) throws(LifeboatError) -> Set<Digest> {
@@ -315,185 +315,5 @@ public final class Collector {
         outcome.bytesHeld = tidier.heldBytes
         try tidyRuns(ledger, &tidying)
         return tidying
-    }
-
-    /// Merges index runs that lie too deep over each other, or name too many packs that are gone.
-    private func tidyRuns(
-        _ ledger: Ledger, _ tidying: inout CollectionProtocol.Tidying
-    ) throws(LifeboatError) {
-        guard let index else { return }
-        let emptied = Set(tidying.emptied)
-        let packs = Set(tidying.packs)
-        let isScanned = isIndexLost
-        // A keeper's word is believed: it must not repeat what somebody else made up.
-        let gone: (Digest, Digest) -> Bool = { run, pack in
-            if emptied.contains(pack) { return true }
-            if packs.contains(pack) { return false }
-            if ledger.packs[pack] == nil { return true }
-            return !isScanned && ledger.runs[run] != nil && !ledger.vouches(run: run, for: pack)
-        }
-        var added: [Digest] = []
-        var replaced: Set<Digest> = []
-        for (id, domain) in repository.domains.sorted(by: { $0.key < $1.key }) {
-            var fresh: [IndexRun] = []
-            if let entries = entries[id] {
-                try IndexMerge.merge(try entries.finish(), level: 0) {
-                    plain throws(LifeboatError) in fresh.append(try store(plain, domain))
-                }
-            }
-            var old: [IndexRun] = []
-            for run in index.runs where try runDomain(run.name) == id { old.append(run) }
-            let result = try merged(old + fresh, fresh, domain, gone)
-            added += result.added
-            replaced.formUnion(result.replaced)
-        }
-        tidying.runs = added
-        tidying.replacedRuns = replaced.filter { ledger.runs[$0] != nil }.sorted()
-        if isIndexLost {
-            tidying.replacedRuns = ledger.runs.keys.filter { !added.contains($0) }.sorted()
-        }
-        outcome.mergedRuns = tidying.replacedRuns.count
-    }
-
-    /// The runs of one domain after merging; those of the index that they replace.
-    private func merged(
-        _ runs: [IndexRun], _ fresh: [IndexRun], _ domain: DomainKeys,
-        _ gone: (Digest, Digest) -> Bool
-    ) throws(LifeboatError) -> (added: [Digest], replaced: Set<Digest>) {
-        var all = runs
-        var added = fresh.map(\.name)
-        var replaced: Set<Digest> = []
-        var isFirst = true
-        while true {
-            var due = IndexMerge.due(all)
-            if isFirst, isIndexLost {
-                due = all
-            } else if due.isEmpty, isFirst {
-                due = try stale(all, gone)
-            }
-            isFirst = false
-            guard !due.isEmpty else { return (added, replaced) }
-            let deepest = due.map(\.shape.level).max() ?? 0
-            var result: [IndexRun] = []
-            try IndexMerge.merge(
-                due, level: min(due.count > 1 ? deepest + 1 : deepest, 200), without: gone
-            ) { plain throws(LifeboatError) in
-                result.append(try store(plain, domain))
-            }
-            let names = Set(due.map(\.name))
-            all = all.filter { !names.contains($0.name) } + result
-            added = added.filter { !names.contains($0) } + result.map(\.name)
-            replaced.formUnion(names)
-        }
-    }
-
-    /// The domain of a run, which stands in the clear in its header.
-    private func runDomain(_ name: Digest) throws(LifeboatError) -> Identifier? {
-        guard repository.configuration.domains.count > 1, !isIndexLost else {
-            return repository.domain?.domain
-        }
-        var head = [UInt8](repeating: 0, count: 40)
-        let got = try head.withMutableBytes { raw throws(LifeboatError) in
-            try repository.store.read(ObjectNames.indexRun(name), at: 0, into: raw)
-        }
-        return got == head.count ? Identifier(Array(head[24..<40])) : nil
-    }
-
-    /// Runs more than a fourth of whose packs are gone.
-    private func stale(
-        _ runs: [IndexRun], _ gone: (Digest, Digest) -> Bool
-    ) throws(LifeboatError) -> [IndexRun] {
-        var result: [IndexRun] = []
-        for run in runs {
-            let packs = try run.packs()
-            if packs.count(where: { gone(run.name, $0) }) * 4 > packs.count { result.append(run) }
-        }
-        return result
-    }
-
-    private func store(
-        _ plain: [UInt8], _ domain: DomainKeys
-    ) throws(LifeboatError) -> IndexRun {
-        let object = IndexRunObject.seal(plain, domain: domain, writer: keys)
-        let name = SHA256Hash.digest(object)
-        try repository.store.put(ObjectNames.indexRun(name), bytes: object)
-        let path = repository.directories.indexCache + "/" + name.hex
-        try Files.writeAtomically(path, plain)
-        return try IndexRun(name, path: path)
-    }
-
-    // MARK: deleting
-
-    private func delete(
-        _ references: [ObjectReference]
-    ) throws(LifeboatError) -> [ObjectReference] {
-        var deleted: [ObjectReference] = []
-        var failures = 0
-        for reference in references {
-            try cancellation.check()
-            do throws(LifeboatError) {
-                try repository.store.delete(ObjectNames.object(reference))
-                if reference.kind == .pack {
-                    try repository.store.delete(ObjectNames.damagedMarker(reference.digest))
-                    try repository.store.delete(ObjectNames.damagedBytes(reference.digest))
-                }
-                deleted.append(reference)
-            } catch {
-                guard error.code == .denied || error.code == .unavailable else { throw error }
-                if failures == 0 { outcome.notes.append(error.description) }
-                failures += 1
-            }
-        }
-        if failures > 0 {
-            outcome.notes.append(
-                "\(failures) objects could not be deleted; the next step tries again")
-        }
-        outcome.deleted = deleted.filter { outcome.sizes[$0] != nil }
-        return deleted
-    }
-
-    private func truncate(
-        _ standing: LogEntry.CheckpointName, _ checkpoint: Checkpoint
-    ) throws(LifeboatError) {
-        outcome.checkpoint = standing.ordinal
-        var cutoffs: [Identifier: UInt64] = [:]
-        for log in checkpoint.logs { cutoffs[log.head.incarnation] = log.head.sequence }
-        let keepers = repository.roster.members.filter { $0.role == .keeper }.map(\.id)
-        var names: [ObjectName] = []
-        try repository.store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
-            let parts = name.path.split(separator: "/")
-            guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
-                let sequence = UInt64(parts[2]), let cutoff = cutoffs[incarnation],
-                sequence <= cutoff
-            else { return }
-            let isKeeper = keepers.contains {
-                Incarnation.number(of: incarnation, member: $0) != nil
-            }
-            if isKeeper, LogSearch.isAnchor(sequence, cutoff: cutoff) { return }
-            names.append(name)
-        }
-        outcome.deletedLogEntries = names.count
-        try repository.store.list(ObjectNames.checkpointsPrefix) { name, _ throws(LifeboatError) in
-            if let found = ObjectNames.checkpointName(name), found.ordinal < standing.ordinal {
-                names.append(name)
-            }
-        }
-        names += try oldCheckRecords()
-        for name in names {
-            try cancellation.check()
-            try repository.store.delete(name)
-        }
-    }
-
-    /// How many records of verifications stay.
-    static let checkRecordLimit = 64
-
-    private func oldCheckRecords() throws(LifeboatError) -> [ObjectName] {
-        var names: [ObjectName] = []
-        try repository.store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
-            names.append(name)
-        }
-        // The names begin with the time.
-        return Array(names.sorted { $0.path < $1.path }.dropLast(Self.checkRecordLimit))
     }
 }

@@ -1,0 +1,81 @@
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+import LifeboatStore
+import LifeboatSystem
+
+extension Collector {
+    func delete(
+        _ references: [ObjectReference]
+    ) throws(LifeboatError) -> [ObjectReference] {
+        var deleted: [ObjectReference] = []
+        var failures = 0
+        for reference in references {
+            try cancellation.check()
+            do throws(LifeboatError) {
+                try repository.store.delete(ObjectNames.object(reference))
+                if reference.kind == .pack {
+                    try repository.store.delete(ObjectNames.damagedMarker(reference.digest))
+                    try repository.store.delete(ObjectNames.damagedBytes(reference.digest))
+                }
+                deleted.append(reference)
+            } catch {
+                guard error.code == .denied || error.code == .unavailable else { throw error }
+                if failures == 0 { outcome.notes.append(error.description) }
+                failures += 1
+            }
+        }
+        if failures > 0 {
+            outcome.notes.append(
+                "\(failures) objects could not be deleted; the next step tries again")
+        }
+        outcome.deleted = deleted.filter { outcome.sizes[$0] != nil }
+        return deleted
+    }
+
+    func truncate(
+        _ standing: LogEntry.CheckpointName, _ checkpoint: Checkpoint
+    ) throws(LifeboatError) {
+        outcome.checkpoint = standing.ordinal
+        var cutoffs: [Identifier: UInt64] = [:]
+        for log in checkpoint.logs { cutoffs[log.head.incarnation] = log.head.sequence }
+        let keepers = repository.roster.members.filter { $0.role == .keeper }.map(\.id)
+        var names: [ObjectName] = []
+        try repository.store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
+            let parts = name.path.split(separator: "/")
+            guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
+                let sequence = UInt64(parts[2]), let cutoff = cutoffs[incarnation],
+                sequence <= cutoff
+            else { return }
+            let isKeeper = keepers.contains {
+                Incarnation.number(of: incarnation, member: $0) != nil
+            }
+            if isKeeper, LogSearch.isAnchor(sequence, cutoff: cutoff) { return }
+            names.append(name)
+        }
+        outcome.deletedLogEntries = names.count
+        try repository.store.list(ObjectNames.checkpointsPrefix) { name, _ throws(LifeboatError) in
+            if let found = ObjectNames.checkpointName(name), found.ordinal < standing.ordinal {
+                names.append(name)
+            }
+        }
+        names += try oldCheckRecords()
+        for name in names {
+            try cancellation.check()
+            try repository.store.delete(name)
+        }
+    }
+
+    /// How many records of verifications stay.
+    static let checkRecordLimit = 64
+
+    func oldCheckRecords() throws(LifeboatError) -> [ObjectName] {
+        var names: [ObjectName] = []
+        try repository.store.list(ObjectNames.checksPrefix) { name, _ throws(LifeboatError) in
+            names.append(name)
+        }
+        // The names begin with the time.
+        return Array(names.sorted { $0.path < $1.path }.dropLast(Self.checkRecordLimit))
+    }
+}
