@@ -58,6 +58,7 @@ public struct LogWriting: Sendable {
     public let repository: Identifier
     public var roster: Roster
     private let rules: Rules
+    private let shape: LogSearch.Shape
     private let identify: @Sendable (LogEntry) -> Digest
     public private(set) var memory: HostMemory
     private var stage = Stage.idle
@@ -74,7 +75,7 @@ public struct LogWriting: Sendable {
     /// `identify`: signs an entry as it will be stored, and says its id.
     public init(
         repository: Identifier, member: Identifier, domain: Identifier, roster: Roster,
-        memory: HostMemory, rules: Rules = .all,
+        memory: HostMemory, rules: Rules = .all, shape: LogSearch.Shape = .standard,
         identify: @escaping @Sendable (LogEntry) -> Digest
     ) {
         self.repository = repository
@@ -83,6 +84,7 @@ public struct LogWriting: Sendable {
         self.roster = roster
         self.memory = memory
         self.rules = rules
+        self.shape = shape
         self.identify = identify
     }
 
@@ -121,7 +123,7 @@ public struct LogWriting: Sendable {
 
     /// Begins to read all logs.
     public mutating func read() {
-        reading = LogReading(roster: roster, seen: memory.seen, rules: rules)
+        reading = LogReading(roster: roster, seen: memory.seen, rules: rules, shape: shape)
         stage = .reading
     }
 

@@ -10,7 +10,8 @@ extension Simulation {
         // Nothing happens meanwhile, so that nobody needs to look again.
         var reading = LogReading(
             roster: roster, seen: seen,
-            rules: Rules.all.subtracting([.readKeepersFirst, .readRosterAgain]))
+            rules: Rules.all.subtracting([.readKeepersFirst, .readRosterAgain]),
+            shape: shape)
         while let request = reading.request { reading.take(store.answer(request)) }
         if let gap = reading.gaps.first {
             fail("entry \(describe(gap.incarnation))#\(gap.sequence) is missing")
@@ -207,7 +208,8 @@ extension Simulation {
             else { continue }
             let isKeeper = roster.member(log.member)?.role == .keeper
             let isAnchor =
-                isKeeper && LogSearch.isAnchor(slot.name.sequence, cutoff: log.head.sequence)
+                isKeeper
+                && LogSearch.isAnchor(slot.name.sequence, cutoff: log.head.sequence, shape: shape)
             if !isAnchor {
                 return fail(
                     "entry \(describe(incarnation))#\(slot.name.sequence) is kept for ever")

@@ -61,8 +61,11 @@ extension Simulation {
             Roster.Member(id: id, role: role, publicKey: [], domain: Self.domain))
         var host = Host(
             member: id, role: role,
-            processes: (0...(role == .writer ? random.below(2) : 0)).map { _ in Process() })
-        host.remaining = role == .writer ? 2 + random.below(3) : 3 + random.below(3)
+            processes: (0...(role == .writer ? random.below(scene.processes) : 0)).map { _ in
+                Process()
+            })
+        host.remaining =
+            (role == .writer ? scene.sessions : scene.operations) + random.below(3)
         if role == .writer {
             host.machine = machineCount
             machineCount += 1
@@ -88,7 +91,7 @@ extension Simulation {
         guard let index = roster.members.firstIndex(where: { $0.id == id }) else { return }
         roster.number += 1
         roster.members[index].isSuspended = true
-        suspended.append((id, now + random.span(500)))
+        suspended.append((id, now + random.span(100)))
         note(0, 0, "\(describe(id)) is suspended", 23)
     }
 
