@@ -63,6 +63,8 @@ public struct LogWriting: Sendable {
     public private(set) var memory: HostMemory
     private var stage = Stage.idle
     private var reading: LogReading?
+    /// What the reading asks for, kept here so that nobody copies all that has been read.
+    private var request: LogReading.Request?
     private var draft: LogEntry?
     /// The state of all logs at the last reading.
     public private(set) var ledger = Ledger()
@@ -103,7 +105,7 @@ public struct LogWriting: Sendable {
     public var action: Action? {
         switch stage {
         case .idle: nil
-        case .reading: reading?.request.map { .read($0) }
+        case .reading: request.map { .read($0) }
         case .adopting, .noting, .keeping: .remember(memory)
         case .putting: draft.map { .put($0) }
         case .resolving: draft.map { .read(.entry($0.incarnation, $0.sequence)) }
@@ -124,6 +126,7 @@ public struct LogWriting: Sendable {
     /// Begins to read all logs.
     public mutating func read() {
         reading = LogReading(roster: roster, seen: memory.seen, rules: rules, shape: shape)
+        request = reading?.request
         stage = .reading
     }
 
@@ -237,7 +240,8 @@ public struct LogWriting: Sendable {
     public mutating func take(_ reply: Reply) {
         if case .reading = stage, case .read(let found) = reply {
             reading?.take(found)
-            if reading?.request == nil { finishReading() }
+            request = reading?.request
+            if request == nil { finishReading() }
             return
         }
         switch (stage, reply) {

@@ -23,8 +23,8 @@ struct Scene: Sendable {
     /// How many processes share a writer's state directory, at most.
     var processes = 2
     /// How many operations a writer and a keeper begin, at least.
-    var sessions = 2
-    var operations = 3
+    var sessions = 1
+    var operations = 2
     var chunks = 12
     /// How many keepers' operations tidy, in 1000; fence; forget.
     var tidying = 0
@@ -48,8 +48,8 @@ struct Scene: Sendable {
         switch theme {
         case .mixed: break
         case .long:
-            sessions = 8
-            operations = 12
+            sessions = 6
+            operations = 10
         case .tidying: setTidying(&random)
         case .fencing: setFencing(&random)
         case .forgetting: setForgetting(&random)
@@ -69,7 +69,7 @@ struct Scene: Sendable {
     private mutating func setTidying(_ random: inout Randomness) {
         quieten(&random)
         keepers = 2 + random.below(2)
-        operations = 5
+        operations = 3
         tidying = random.among([500, 1000])
         fencing = 0
         faults.keeperNap = random.among([50, 150])
@@ -79,8 +79,8 @@ struct Scene: Sendable {
         quieten(&random)
         writers = 2 + random.below(2)
         keepers = 1 + random.below(2)
-        sessions = 4
-        operations = 5
+        sessions = 3
+        operations = 3
         chunks = 6
         tidying = 0
         fencing = random.among([300, 600])
@@ -95,8 +95,8 @@ struct Scene: Sendable {
         writers = 1 + random.below(2)
         keepers = 1 + random.below(2)
         processes = 3
-        sessions = 6
-        operations = 8
+        sessions = 3
+        operations = 4
         fencing = 0
         forgetting = random.among([300, 500])
         forgetfulness = 1000
@@ -107,8 +107,8 @@ struct Scene: Sendable {
         quieten(&random)
         writers = 1 + random.below(2)
         keepers = 1 + random.below(2)
-        sessions = 8
-        operations = 8
+        sessions = 4
+        operations = 5
         chunks = 6 + random.below(6)
         tidying = random.among([0, 300])
         fencing = 0

@@ -66,6 +66,8 @@ extension Simulation {
         snapshots = []
         for host in hosts.indices {
             hosts[host].remaining = 0
+            // Of many twins few are enough to show how they come to an end.
+            if hosts[host].isTwin, random.chance(700) { hosts[host].isGone = true }
             for process in hosts[host].processes.indices {
                 hosts[host].processes[process].asleepUntil = 0
                 if random.chance(500) { hosts[host].crash(process) }
@@ -82,7 +84,7 @@ extension Simulation {
         guard violation == nil else { return }
         endForGood()
         guard violation == nil else { return }
-        for _ in 0..<3 {
+        for _ in 0..<2 {
             for host in hosts.indices where isHonest(host) && hosts[host].role == .keeper {
                 operate(host) { beginCollection(host, 0) }
                 guard violation == nil else { return }

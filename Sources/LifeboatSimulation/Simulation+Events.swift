@@ -7,7 +7,7 @@ extension Simulation {
     func happen() {
         if random.chance(faults.setBack) { snapshot() }
         if random.chance(faults.setBack) { setBack() }
-        if random.chance(faults.clone), hosts.count < 12 { clone() }
+        if random.chance(faults.clone), hosts.count < 8 { clone() }
         if random.chance(faults.clockJump) {
             let host = random.below(hosts.count)
             hosts[host].clockOffset += random.below(2_000_000) - 1_000_000
@@ -41,6 +41,7 @@ extension Simulation {
         guard !hosts[host].isGone else { return }
         hosts.append(hosts[host].copy)
         let twin = hosts.count - 1
+        hosts[twin].isTwin = true
         hosts[twin].remaining = min(3, hosts[twin].remaining)
         note(host, 0, "is cloned as host \(twin)", 21)
         if random.chance(500) { crashAll(twin) }
@@ -77,7 +78,7 @@ extension Simulation {
 
     private func changeRoster() {
         guard random.chance(500) else {
-            if memberCount < 9 { enrol(random.chance(600) ? .writer : .keeper) }
+            if memberCount < 7 { enrol(random.chance(600) ? .writer : .keeper) }
             return
         }
         let members = roster.members.filter { !$0.isSuspended && $0.revoked == nil }
