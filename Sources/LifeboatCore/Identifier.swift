@@ -5,6 +5,10 @@ public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertibl
     public let word0: UInt64
     public let word1: UInt64
 
+    /// The first word alone would not do: it is common to all incarnations of a member.
+    @inlinable
+    public func hash(into hasher: inout Hasher) { hasher.combine(word0 ^ (word1 &* 0x9E37_79B9)) }
+
     public init(_ word0: UInt64, _ word1: UInt64) {
         self.word0 = word0
         self.word1 = word1

@@ -70,7 +70,8 @@ public struct CollectionProtocol: Sendable {
         case .storing:
             return .storeCheckpoint(
                 ledger.checkpoint(
-                    repository: writing.repository, member: writing.member, deleted: deletedNow,
+                    repository: writing.repository, member: writing.member,
+                    incarnation: writing.incarnation, deleted: deletedNow,
                     rules: rules))
         case .truncating:
             return proposal.map { .truncate($0.name, $0.checkpoint) }
@@ -348,7 +349,8 @@ public struct CollectionProtocol: Sendable {
         proposal = (
             name,
             ledger.checkpoint(
-                repository: writing.repository, member: writing.member, deleted: deletedNow,
+                repository: writing.repository, member: writing.member,
+                incarnation: writing.incarnation, deleted: deletedNow,
                 rules: rules)
         )
         fencesAtProposal = ledger.logs.mapValues(\.fencedBy)

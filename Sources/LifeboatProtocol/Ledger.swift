@@ -94,6 +94,8 @@ public struct Ledger: Sendable {
     /// By object, the keepers that condemn it, and by which entry.
     public internal(set) var condemned: [ObjectReference: [Identifier: UInt64]] = [:]
     public internal(set) var doomed: Set<ObjectReference> = []
+    /// Those doomed that counted when they were: nobody will name them again.
+    var doomedWhenNamed: Set<ObjectReference> = []
     /// Packs all of whose needed content keepers have stored anew.
     public internal(set) var emptied: Set<Digest> = []
     /// By keeper's incarnation.

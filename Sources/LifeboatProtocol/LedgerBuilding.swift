@@ -175,13 +175,15 @@ extension Ledger {
 
     private mutating func drop(_ reference: ObjectReference) {
         condemned[reference] = nil
+        let owner: Owner?
         switch reference.kind {
         case .pack:
-            packs[reference.digest] = nil
+            owner = packs.removeValue(forKey: reference.digest)
             emptied.remove(reference.digest)
-        case .indexRun: runs[reference.digest] = nil
-        case .pointBody: break
+        case .indexRun: owner = runs.removeValue(forKey: reference.digest)
+        case .pointBody: owner = nil
         }
+        if owner != nil { doomedWhenNamed.insert(reference) }
     }
 
     /// Notes for each new point between which of keepers' looks it appeared.

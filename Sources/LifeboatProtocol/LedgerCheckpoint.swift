@@ -64,9 +64,10 @@ extension Ledger {
     /// The sum of everything so far, for others to begin with.
     ///
     /// Left out: points whose forgetting is final, and `deleted`, which are gone for good.
+    /// `incarnation`: the log of the keeper that sums up.
     public func checkpoint(
-        repository: Identifier, member: Identifier, deleted: Set<ObjectReference>,
-        rules: Rules = .all
+        repository: Identifier, member: Identifier, incarnation own: Identifier,
+        deleted: Set<ObjectReference>, rules: Rules = .all
     ) -> Checkpoint {
         // Greater than all that stand or may come to stand: formats/checkpoint.md, "Which one".
         let ordinal = max(base?.ordinal ?? 0, proposals.values.map(\.ordinal).max() ?? 0) + 1
@@ -108,12 +109,13 @@ extension Ledger {
             .init(by: $0.key, references: $0.value.sorted())
         }
         .sorted { ($0.by.incarnation, $0.by.sequence) < ($1.by.incarnation, $1.by.sequence) }
-        // A keeper that is tidying may not have named yet what others took for orphans: it has to
-        // learn that its packs are gone.
-        let isTidying = logs.values.contains { log in
-            log.isKeeper && log.member != member && !log.isEnded && !log.sessions.isEmpty
+        // A keeper that is tidying, be it a twin of this one, may not have named yet what others
+        // took for orphans: it has to learn that its packs are gone.
+        let isTidying = logs.contains { incarnation, log in
+            log.isKeeper && incarnation != own && !log.isEnded && !log.sessions.isEmpty
         }
-        result.doomed = (isTidying ? doomed : doomed.subtracting(deleted)).sorted()
+        let gone = isTidying ? deleted.intersection(doomedWhenNamed) : deleted
+        result.doomed = doomed.subtracting(gone).sorted()
         result.emptied = emptied.filter { packs[$0] != nil }.sorted()
         result.sparse = sparse.sorted { $0.key < $1.key }.map { keeper, digests in
             .init(member: keeper, domain: keeper, digests: digests)

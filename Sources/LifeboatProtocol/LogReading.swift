@@ -40,6 +40,7 @@ public struct LogReading: Sendable {
     /// Who is a member; the newest when all has been read.
     public private(set) var roster: Roster
     private let rules: Rules
+    private let shape: LogSearch.Shape
     /// How far each log reached when somebody looked earlier: what is missing before is a gap.
     private let reach: [Identifier: UInt64]
     private var phase = Phase.searching
@@ -68,11 +69,12 @@ public struct LogReading: Sendable {
     /// - `hints`: by writer's incarnation, entries that a listing tells of.
     public init(
         roster: Roster, seen: [LogHead], hints: [Identifier: UInt64] = [:],
-        foundation: Ledger? = nil, rules: Rules = .all
+        foundation: Ledger? = nil, rules: Rules = .all, shape: LogSearch.Shape = .standard
     ) {
         self.foundation = foundation
         self.roster = roster
         self.rules = rules
+        self.shape = shape
         var reach = hints
         for head in seen {
             reach[head.incarnation] = max(reach[head.incarnation] ?? 0, head.sequence)
@@ -101,7 +103,7 @@ public struct LogReading: Sendable {
         }
         let number = (keepers.last { $0.member == member }?.number ?? 0) + 1
         let known = reach[Incarnation.id(of: member, number: number)] ?? 0
-        keepers.append((member, number, LogSearch(from: known)))
+        keepers.append((member, number, LogSearch(from: known, shape: shape)))
     }
 
     private func incarnation(_ index: Int) -> Identifier {
@@ -274,11 +276,13 @@ public struct LogReading: Sendable {
     private mutating func beginChecking() {
         position = 0
         lookouts = keepers.indices.map {
-            (incarnation($0), keepers[$0].search.end, LogSearch(from: keepers[$0].search.end))
+            let end = keepers[$0].search.end
+            return (incarnation($0), end, LogSearch(from: end, shape: shape))
         }
         for member in roster.members where member.role == .keeper {
             let number = (keepers.last { $0.member == member.id }?.number ?? 0) + 1
-            lookouts.append((Incarnation.id(of: member.id, number: number), 0, LogSearch()))
+            lookouts.append(
+                (Incarnation.id(of: member.id, number: number), 0, LogSearch(shape: shape)))
         }
         phase = .checking
         if lookouts.isEmpty || !rules.contains(.readKeepersFirst) { phase = .done }
@@ -296,6 +300,16 @@ public struct LogReading: Sendable {
     }
 
     private mutating func nextCheck() {
+        let log = lookouts[position]
+        if log.end == 0, log.search.end > 0,
+            let keeper = roster.members.first(where: {
+                $0.role == .keeper && Incarnation.number(of: log.incarnation, member: $0.id) != nil
+            }), let number = Incarnation.number(of: log.incarnation, member: keeper.id)
+        {
+            // A keeper that became a new incarnation meanwhile may have done so again.
+            lookouts.append(
+                (Incarnation.id(of: keeper.id, number: number + 1), 0, LogSearch(shape: shape)))
+        }
         position += 1
         phase = position < lookouts.count ? .checking : .done
     }

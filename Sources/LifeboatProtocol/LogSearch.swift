@@ -7,8 +7,25 @@
 /// had been deleted by a question was so because a later anchor stood by then. Source:
 /// formats/log.md, "Finding the end".
 public struct LogSearch: Hashable, Sendable {
-    /// Powers of 16; a log never has more than 2^28 entries.
-    static let levels = 7
+    /// How anchors are spaced.
+    ///
+    /// Every reader and keeper of a repository must use the same: the standard one. A simulation
+    /// uses a smaller one, in which short logs have what else only very long ones have.
+    public struct Shape: Hashable, Sendable {
+        /// The power that anchors of one level are multiples of is 2 to this, times the level.
+        public var bitsPerLevel: UInt64
+        public var levels: Int
+
+        public init(bitsPerLevel: UInt64, levels: Int) {
+            self.bitsPerLevel = bitsPerLevel
+            self.levels = levels
+        }
+
+        /// Powers of 16; a log never has more than 2^28 entries.
+        public static let standard = Shape(bitsPerLevel: 4, levels: 7)
+
+        func step(_ level: Int) -> UInt64 { 1 << (bitsPerLevel * UInt64(level)) }
+    }
 
     /// The last entry known to exist; 0 for none.
     public private(set) var end: UInt64
@@ -16,14 +33,19 @@ public struct LogSearch: Hashable, Sendable {
     private var direction = Direction.up
     private var level = 0
     public private(set) var isDone = false
+    private let shape: Shape
 
     /// `known`: an entry that existed once, 0 for none.
-    public init(from known: UInt64 = 0) { end = known }
-
-    static func step(_ level: Int) -> UInt64 { 1 << UInt64(4 * level) }
+    public init(from known: UInt64 = 0, shape: Shape = .standard) {
+        end = known
+        self.shape = shape
+    }
 
     /// The entry to ask for next.
-    public var question: UInt64 { (end / Self.step(level) + 1) * Self.step(level) }
+    public var question: UInt64 {
+        let width = shape.bitsPerLevel * UInt64(level)
+        return ((end >> width) + 1) << width
+    }
 
     /// Takes the answer: whether the entry at `question` is there.
     public mutating func answer(_ isThere: Bool) {
@@ -36,7 +58,7 @@ public struct LogSearch: Hashable, Sendable {
         switch direction {
         case .up:
             level += 1
-            if level == Self.levels { isDone = true }
+            if level == shape.levels { isDone = true }
         case .along, .down:
             direction = .down
             if level == 0 { direction = .up } else { level -= 1 }
@@ -46,10 +68,12 @@ public struct LogSearch: Hashable, Sendable {
     /// Whether an entry that a checkpoint covers must stay, for the search to work.
     ///
     /// `cutoff`: the last entry that the checkpoint covers.
-    public static func isAnchor(_ sequence: UInt64, cutoff: UInt64) -> Bool {
-        for level in 0..<levels where sequence.isMultiple(of: step(level)) {
-            if level == levels - 1 { return true }
-            let period = step(level + 1)
+    public static func isAnchor(
+        _ sequence: UInt64, cutoff: UInt64, shape: Shape = .standard
+    ) -> Bool {
+        for level in 0..<shape.levels where sequence.isMultiple(of: shape.step(level)) {
+            if level == shape.levels - 1 { return true }
+            let period = shape.step(level + 1)
             let current = cutoff / period * period
             if sequence + period > current { return true }
         }
@@ -58,22 +82,28 @@ public struct LogSearch: Hashable, Sendable {
 
     /// The entries up to `cutoff` that may be deleted, given that all up to `earlier` but its
     /// anchors have been.
-    public static func deletable(after earlier: UInt64, upTo cutoff: UInt64) -> [UInt64] {
+    public static func deletable(
+        after earlier: UInt64, upTo cutoff: UInt64, shape: Shape = .standard
+    ) -> [UInt64] {
         guard cutoff > 0 else { return [] }
         var result: [UInt64] = []
         // Anchors of the earlier cutoff that are none any more.
-        for level in 0..<levels {
-            let period = level + 1 < levels ? step(level + 1) : step(level)
+        for level in 0..<shape.levels {
+            let step = shape.step(level)
+            let period = level + 1 < shape.levels ? shape.step(level + 1) : step
             let start = earlier / period * period
             var sequence = start >= period ? start - period : 0
-            sequence = (sequence / step(level)) * step(level)
+            sequence = (sequence / step) * step
             while sequence <= min(earlier, cutoff) {
-                if sequence > 0, !isAnchor(sequence, cutoff: cutoff) { result.append(sequence) }
-                sequence += step(level)
+                if sequence > 0, !isAnchor(sequence, cutoff: cutoff, shape: shape) {
+                    result.append(sequence)
+                }
+                sequence += step
             }
         }
         if earlier < cutoff {
-            for sequence in (earlier + 1)...cutoff where !isAnchor(sequence, cutoff: cutoff) {
+            for sequence in (earlier + 1)...cutoff
+            where !isAnchor(sequence, cutoff: cutoff, shape: shape) {
                 result.append(sequence)
             }
         }

@@ -58,10 +58,13 @@ public struct LogWriting: Sendable {
     public let repository: Identifier
     public var roster: Roster
     private let rules: Rules
+    private let shape: LogSearch.Shape
     private let identify: @Sendable (LogEntry) -> Digest
     public private(set) var memory: HostMemory
     private var stage = Stage.idle
     private var reading: LogReading?
+    /// What the reading asks for, kept here so that nobody copies all that has been read.
+    private var request: LogReading.Request?
     private var draft: LogEntry?
     /// What the checkpoint of the last reading says.
     private var foundation: Ledger?
@@ -76,7 +79,7 @@ public struct LogWriting: Sendable {
     /// `identify`: signs an entry as it will be stored, and says its id.
     public init(
         repository: Identifier, member: Identifier, domain: Identifier, roster: Roster,
-        memory: HostMemory, rules: Rules = .all,
+        memory: HostMemory, rules: Rules = .all, shape: LogSearch.Shape = .standard,
         identify: @escaping @Sendable (LogEntry) -> Digest
     ) {
         self.repository = repository
@@ -85,6 +88,7 @@ public struct LogWriting: Sendable {
         self.roster = roster
         self.memory = memory
         self.rules = rules
+        self.shape = shape
         self.identify = identify
     }
 
@@ -103,7 +107,7 @@ public struct LogWriting: Sendable {
     public var action: Action? {
         switch stage {
         case .idle: nil
-        case .reading: reading?.request.map { .read($0) }
+        case .reading: request.map { .read($0) }
         case .adopting, .noting, .keeping: .remember(memory)
         case .putting: draft.map { .put($0) }
         case .resolving: draft.map { .read(.entry($0.incarnation, $0.sequence)) }
@@ -124,7 +128,8 @@ public struct LogWriting: Sendable {
     /// Begins to read all logs.
     public mutating func read() {
         reading = LogReading(
-            roster: roster, seen: memory.seen, foundation: foundation, rules: rules)
+            roster: roster, seen: memory.seen, foundation: foundation, rules: rules, shape: shape)
+        request = reading?.request
         stage = .reading
     }
 
@@ -239,7 +244,8 @@ public struct LogWriting: Sendable {
     public mutating func take(_ reply: Reply) {
         if case .reading = stage, case .read(let found) = reply {
             reading?.take(found)
-            if reading?.request == nil { finishReading() }
+            request = reading?.request
+            if request == nil { finishReading() }
             return
         }
         switch (stage, reply) {

@@ -8,34 +8,42 @@ struct Faults: Sendable {
     /// Per step of a process.
     var crash = 0
     var sleep = 0
-    /// Per turn of the schedule.
+    /// Where a process has just learnt or told something: there an interruption is worth most.
+    var writerNap = 0
+    var keeperNap = 0
+    /// How many steps a process sleeps, at most.
+    var longestSleep = 1
+    /// Per ten steps.
     var clone = 0
     var setBack = 0
     var clockJump = 0
     var rosterChange = 0
     var wrongFence = 0
-    /// How many steps a process does in a row, at most.
-    var burst = 64
+    /// How many steps a process does in a row, and how many questions it asks in one, at most.
+    var burst = 16
+    var questions = 1000
 
     init() {}
 
+    /// Of everything something, so that things meet which nobody has thought of.
     init(_ random: inout Randomness) {
-        func level(_ random: inout Randomness, _ choices: [Int]) -> Int {
-            choices[random.below(choices.count)]
-        }
-        burst = level(&random, [2, 8, 40, 200])
-        guard !random.chance(100) else { return }
-        lostReply = level(&random, [0, 20, 150])
-        latePut = level(&random, [0, 20, 150])
-        doubledPut = level(&random, [0, 50])
-        lateDelete = level(&random, [0, 50, 400])
-        staleListing = level(&random, [0, 300, 900])
-        crash = level(&random, [0, 1, 4])
-        sleep = level(&random, [0, 2, 8, 20])
-        clone = level(&random, [0, 0, 4, 12])
-        setBack = level(&random, [0, 0, 4, 12])
-        clockJump = level(&random, [0, 5])
-        rosterChange = level(&random, [0, 0, 6, 20])
-        wrongFence = level(&random, [0, 200, 800])
+        burst = random.among([1, 3, 10, 40])
+        questions = random.among([1, 20, 1000, 1000, 1000])
+        longestSleep = random.among([50, 300, 1000])
+        guard !random.chance(50) else { return }
+        lostReply = random.among([0, 20, 150])
+        latePut = random.among([0, 20, 150])
+        doubledPut = random.among([0, 50])
+        lateDelete = random.among([0, 50, 400])
+        staleListing = random.among([0, 300, 900])
+        crash = random.among([0, 4, 16])
+        sleep = random.among([0, 4, 16, 40])
+        writerNap = random.among([0, 30, 150])
+        keeperNap = random.among([0, 30, 150])
+        clone = random.among([0, 0, 10, 40])
+        setBack = random.among([0, 0, 10, 40])
+        clockJump = random.among([0, 10])
+        rosterChange = random.among([0, 0, 10, 40])
+        wrongFence = random.among([0, 200, 800])
     }
 }

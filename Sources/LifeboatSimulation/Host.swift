@@ -19,6 +19,7 @@ struct Host {
     var volume: [UInt8] = []
     var clockOffset = 0
     var isGone = false
+    var isTwin = false
     /// How many operations its processes may still begin.
     var remaining = 0
 

@@ -26,6 +26,8 @@ struct Randomness: Sendable {
     /// Whether something happens that happens `times` in 1000.
     mutating func chance(_ times: Int) -> Bool { times > 0 && below(1000) < times }
 
+    mutating func among<Choice>(_ choices: [Choice]) -> Choice { choices[below(choices.count)] }
+
     /// Often short, seldom long: from 1 to about `limit`.
     mutating func span(_ limit: Int) -> Int { 1 + below(1 + below(limit)) }
 }

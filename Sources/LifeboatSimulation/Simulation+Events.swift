@@ -7,7 +7,7 @@ extension Simulation {
     func happen() {
         if random.chance(faults.setBack) { snapshot() }
         if random.chance(faults.setBack) { setBack() }
-        if random.chance(faults.clone), hosts.count < 12 { clone() }
+        if random.chance(faults.clone), hosts.count < 8 { clone() }
         if random.chance(faults.clockJump) {
             let host = random.below(hosts.count)
             hosts[host].clockOffset += random.below(2_000_000) - 1_000_000
@@ -41,6 +41,7 @@ extension Simulation {
         guard !hosts[host].isGone else { return }
         hosts.append(hosts[host].copy)
         let twin = hosts.count - 1
+        hosts[twin].isTwin = true
         hosts[twin].remaining = min(3, hosts[twin].remaining)
         note(host, 0, "is cloned as host \(twin)", 21)
         if random.chance(500) { crashAll(twin) }
@@ -61,8 +62,11 @@ extension Simulation {
             Roster.Member(id: id, role: role, publicKey: [], domain: Self.domain))
         var host = Host(
             member: id, role: role,
-            processes: (0...(role == .writer ? random.below(2) : 0)).map { _ in Process() })
-        host.remaining = role == .writer ? 2 + random.below(3) : 3 + random.below(3)
+            processes: (0...(role == .writer ? random.below(scene.processes) : 0)).map { _ in
+                Process()
+            })
+        host.remaining =
+            (role == .writer ? scene.sessions : scene.operations) + random.below(3)
         if role == .writer {
             host.machine = machineCount
             machineCount += 1
@@ -74,7 +78,7 @@ extension Simulation {
 
     private func changeRoster() {
         guard random.chance(500) else {
-            if memberCount < 9 { enrol(random.chance(600) ? .writer : .keeper) }
+            if memberCount < 7 { enrol(random.chance(600) ? .writer : .keeper) }
             return
         }
         let members = roster.members.filter { !$0.isSuspended && $0.revoked == nil }
@@ -88,7 +92,7 @@ extension Simulation {
         guard let index = roster.members.firstIndex(where: { $0.id == id }) else { return }
         roster.number += 1
         roster.members[index].isSuspended = true
-        suspended.append((id, now + random.span(500)))
+        suspended.append((id, now + random.span(100)))
         note(0, 0, "\(describe(id)) is suspended", 23)
     }
 

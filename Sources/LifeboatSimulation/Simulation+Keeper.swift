@@ -16,8 +16,8 @@ extension Simulation {
     func stepKeeping(_ host: Int, _ process: Int) {
         guard let keeping = hosts[host].processes[process].keeping else { return }
         if let action = keeping.with({ $0.action }) {
-            let reply = perform(action, host, process)
-            keeping.state.take(reply)
+            keeping.state.take(perform(action, host, process))
+            readOn(action, { keeping.state.action }, { keeping.state.take($0) })
         }
         if keeping.with({ $0.isReady }) {
             let points = forgettable(
@@ -42,7 +42,8 @@ extension Simulation {
             store.objects.content(ObjectReference(.pointBody, point.body))?.machine ?? -1
         }
         for point in points { newest[machine(point)] = point.id }
-        return points.filter { newest[machine($0)] != $0.id && random.chance(600) }.map(\.id)
+        return points.filter { newest[machine($0)] != $0.id && random.chance(scene.forgetfulness) }
+            .map(\.id)
     }
 
     // MARK: fencing
@@ -76,8 +77,8 @@ extension Simulation {
     func stepFence(_ host: Int, _ process: Int) {
         guard let fence = hosts[host].processes[process].fence else { return }
         if let action = fence.with({ $0.action }) {
-            let reply = perform(action, host, process)
-            fence.state.take(reply)
+            fence.state.take(perform(action, host, process))
+            readOn(action, { fence.state.action }, { fence.state.take($0) })
         }
         guard let verdict = fence.with({ $0.verdict }) else {
             return
@@ -109,6 +110,15 @@ extension Simulation {
         // A step that could not go on has been dropped.
         guard hosts[host].processes[process].collection != nil else { return }
         collection.state.take(reply)
+        if case .log(let action) = action {
+            readOn(
+                action,
+                {
+                    if case .log(let next)? = collection.state.action { next } else { nil }
+                }, { collection.state.take(.log($0)) })
+        } else {
+            isTelling = true
+        }
         if collection.with({ $0.verdict }) != nil {
             endCollection(host, process)
         }
@@ -166,7 +176,7 @@ extension Simulation {
         let isStale = random.chance(faults.staleListing)
         var result: [ObjectReference] = []
         for slot in store.objects.slots {
-            let time = isStale ? now - random.span(3000) : now
+            let time = isStale ? now - random.span(500) : now
             if slot.isListed(asOf: time) { result.append(slot.name) }
         }
         return result
@@ -269,7 +279,7 @@ extension Simulation {
     }
 
     private func truncate(_ name: LogEntry.CheckpointName, _ checkpoint: Checkpoint) {
-        let time = random.chance(faults.staleListing) ? now - random.span(3000) : now
+        let time = random.chance(faults.staleListing) ? now - random.span(500) : now
         var covered: [Identifier: (end: UInt64, isKeeper: Bool)] = [:]
         for log in checkpoint.logs {
             covered[log.head.incarnation] = (
@@ -282,7 +292,7 @@ extension Simulation {
             }
             let isAnchor =
                 log.isKeeper && rules.contains(.keepAnchors)
-                && LogSearch.isAnchor(slot.name.sequence, cutoff: log.end)
+                && LogSearch.isAnchor(slot.name.sequence, cutoff: log.end, shape: shape)
             if isAnchor { continue }
             if random.chance(faults.lateDelete) {
                 later(.deleteEntry(slot.name))

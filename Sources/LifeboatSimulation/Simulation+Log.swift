@@ -19,12 +19,24 @@ extension Simulation {
         }
     }
 
+    /// Answers further questions within one step, after a first one.
+    func readOn(
+        _ first: LogWriting.Action, _ next: () -> LogWriting.Action?,
+        _ take: (LogWriting.Reply) -> Void
+    ) {
+        guard case .read = first, faults.questions > 1 else { return }
+        for _ in 0..<random.span(faults.questions) {
+            guard case .read(let request)? = next() else { return }
+            take(.read(answer(request)))
+        }
+    }
+
     private func answer(_ request: LogReading.Request) -> LogReading.Reply {
         if !rules.contains(.askForNames), case .entry(let incarnation, let sequence) = request,
             random.chance(faults.staleListing / 10)
         {
             let name = SimulatedStore.EntryName(incarnation: incarnation, sequence: sequence)
-            let time = now - random.span(1000)
+            let time = now - random.span(200)
             if let slot = store.entries.slot(name), !slot.isListed(asOf: time) { return .missing }
         }
         return store.answer(request)
@@ -88,7 +100,7 @@ extension Simulation {
     // MARK: late requests
 
     func later(_ content: LateRequest.Content) {
-        let due = now + random.span(random.chance(200) ? 20_000 : 1000)
+        let due = now + random.span(random.chance(200) ? 3000 : 150)
         late.append(LateRequest(due: due, content: content))
         nextLate = min(nextLate, due)
     }

@@ -25,8 +25,8 @@ extension Simulation {
         guard let action = session.with({ $0.action }) else {
             return work(host, process)
         }
-        let reply = perform(action, host, process)
-        session.state.take(reply)
+        session.state.take(perform(action, host, process))
+        readOn(action, { session.state.action }, { session.state.take($0) })
         switch session.with({ $0.stage }) {
         case .working: hosts[host].lock = nil
         case .over: end(host, process)

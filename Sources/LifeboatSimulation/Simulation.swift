@@ -14,7 +14,10 @@ public final class Simulation {
     let rules: Rules
     let isTraced: Bool
     var random: Randomness
+    let scene: Scene
     var faults: Faults
+    /// Short logs have anchors and gaps like long ones.
+    let shape = LogSearch.Shape(bitsPerLevel: 2, levels: 4)
     var store = SimulatedStore()
     var late: [LateRequest] = []
     var nextLate = Int.max
@@ -25,12 +28,11 @@ public final class Simulation {
     var names: UInt64 = 0
     var memberCount: UInt64 = 0
     var machineCount = 0
-    var chunkCount = 12
+    var steps = 0
+    var lastHappened = 0
+    var chunkCount: Int { scene.chunks }
     /// How many keepers' operations tidy, in 1000.
-    var tidying = 500
-    /// How many keepers' operations fence or forget, in 1000.
-    var fencing = 100
-    var forgetting = 300
+    var tidying: Int
 
     // What an observer who sees everything knows.
     var told: Set<Digest> = []
@@ -53,31 +55,32 @@ public final class Simulation {
         self.rules = rules
         self.isTraced = isTraced
         random = Randomness(seed: Randomness.mixed(seed))
-        faults = Faults(&random)
+        scene = Scene(&random)
+        faults = scene.faults
+        tidying = scene.tidying
         roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])
-        chunkCount = 6 + random.below(18)
-        tidying = [0, 300, 800][random.below(3)]
-        fencing = [20, 100, 400][random.below(3)]
-        forgetting = [100, 400][random.below(2)]
-        for _ in 0..<2 + random.below(3) { enrol(.writer) }
-        for _ in 0..<1 + random.below(3) { enrol(.keeper) }
+        for _ in 0..<scene.writers { enrol(.writer) }
+        for _ in 0..<scene.keepers { enrol(.keeper) }
     }
 
     // MARK: running
 
     public func run() -> ScheduleResult {
-        let limit = 60_000
+        let limit = 20_000
         while violation == nil, now < limit, turn() {}
         if violation == nil { check() }
         if violation == nil { settle() }
         return ScheduleResult(
-            seed: seed, violation: violation, digest: trace, steps: now, counted: countedSessions,
+            seed: seed, violation: violation, digest: trace, steps: steps, counted: countedSessions,
             voided: voidedSessions, events: events)
     }
 
     /// One turn of the schedule; returns whether there is anything left to do.
     private func turn() -> Bool {
-        happen()
+        while lastHappened <= now {
+            happen()
+            lastHappened += 10
+        }
         var candidates: [(host: Int, process: Int)] = []
         var isAnyAsleep = false
         for host in hosts.indices where !hosts[host].isGone {
@@ -107,20 +110,21 @@ public final class Simulation {
                 hosts[host].crash(process)
                 break
             }
-            // Where others are told something, an interruption is worth most.
-            if random.chance(isTelling ? faults.sleep * 15 : faults.sleep) {
+            let nap = hosts[host].role == .keeper ? faults.keeperNap : faults.writerNap
+            if random.chance(isTelling ? max(nap, faults.sleep) : faults.sleep) {
                 note(host, process, "sleep", 2)
-                hosts[host].processes[process].asleepUntil = now + random.span(4000)
+                hosts[host].processes[process].asleepUntil = now + random.span(faults.longestSleep)
                 break
             }
         }
         // What is lost stays lost, so that it is enough to look now and then.
-        if isDirty, now >= lastCheck + 300 { check() }
+        if isDirty, now >= lastCheck + 150 { check() }
         return violation == nil
     }
 
     /// Goes on with what a process does, or begins something.
     func step(_ host: Int, _ process: Int) {
+        steps += 1
         if hosts[host].processes[process].session != nil {
             stepSession(host, process)
         } else if hosts[host].processes[process].collection != nil {
@@ -138,9 +142,9 @@ public final class Simulation {
     private func begin(_ host: Int, _ process: Int) {
         if hosts[host].role == .writer { return beginSession(host, process) }
         let choice = random.below(1000)
-        if choice < fencing {
+        if choice < scene.fencing {
             beginFence(host, process, isRight: !random.chance(faults.wrongFence))
-        } else if choice < fencing + forgetting {
+        } else if choice < scene.fencing + scene.forgetting {
             beginKeeping(host, process)
         } else {
             beginCollection(host, process)
@@ -151,7 +155,7 @@ public final class Simulation {
     func writing(_ host: Int) -> LogWriting {
         LogWriting(
             repository: Self.repository, member: hosts[host].member, domain: Self.domain,
-            roster: roster, memory: hosts[host].memory, rules: rules,
+            roster: roster, memory: hosts[host].memory, rules: rules, shape: shape,
             identify: { Self.identify($0) })
     }
 

@@ -33,7 +33,7 @@ import Testing
     ) throws -> LogEntry.CheckpointName {
         let keys = try keeper.requireKeeper()
         var checkpoint = try keeper.readLog().ledger.checkpoint(
-            repository: keeper.id, member: keys.writer, deleted: [])
+            repository: keeper.id, member: keys.writer, incarnation: keys.writer, deleted: [])
         change(&checkpoint)
         let bytes = Repository.signed(.checkpoint, checkpoint.payload, by: key ?? keys.signing)
         let name = LogEntry.CheckpointName(

@@ -349,7 +349,8 @@ import Testing
             if step == 60 { taken = book.ledger }
         }
         let checkpoint = try #require(taken).checkpoint(
-            repository: book.repository, member: book.member(keeper), deleted: [])
+            repository: book.repository, member: book.member(keeper),
+            incarnation: book.member(keeper), deleted: [])
         let again = try Checkpoint(payload: checkpoint.payload, subject: "x")
         #expect(again == checkpoint)
         let name = LogEntry.CheckpointName(ordinal: checkpoint.ordinal, digest: .zero)

@@ -1,0 +1,121 @@
+/// Who takes part in a schedule, and what befalls them.
+///
+/// Chance alone seldom brings together what a rule is there for. So most schedules have a theme:
+/// one kind of trouble, and little that could disturb it.
+struct Scene: Sendable {
+    enum Theme: Sendable {
+        /// A bit of everything; and the same at length.
+        case mixed, long
+        /// Keepers that store packs anew while others collect.
+        case tidying
+        /// Fences against writers that are at work.
+        case fencing
+        /// Points that are forgotten while sessions build on them.
+        case forgetting
+        /// Keepers that exist twice.
+        case twins
+    }
+
+    var theme = Theme.mixed
+    var faults: Faults
+    var writers = 2
+    var keepers = 1
+    /// How many processes share a writer's state directory, at most.
+    var processes = 2
+    /// How many operations a writer and a keeper begin, at least.
+    var sessions = 1
+    var operations = 2
+    var chunks = 12
+    /// How many keepers' operations tidy, in 1000; fence; forget.
+    var tidying = 0
+    var fencing = 0
+    var forgetting = 0
+    /// How many of the points that could be forgotten are, in 1000.
+    var forgetfulness = 600
+
+    init(_ random: inout Randomness) {
+        faults = Faults(&random)
+        chunks = 6 + random.below(18)
+        tidying = random.among([0, 300, 800])
+        fencing = random.among([20, 100, 400])
+        forgetting = random.among([100, 400])
+        writers = 1 + random.below(3)
+        keepers = 1 + random.below(3)
+        theme = random.among([
+            .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .fencing, .forgetting, .twins,
+            random.chance(300) ? .long : .twins,
+        ])
+        switch theme {
+        case .mixed: break
+        case .long:
+            sessions = 6
+            operations = 10
+        case .tidying: setTidying(&random)
+        case .fencing: setFencing(&random)
+        case .forgetting: setForgetting(&random)
+        case .twins: setTwins(&random)
+        }
+    }
+
+    /// No faults but sleep, which lasts for as long as others need for much.
+    private mutating func quieten(_ random: inout Randomness) {
+        let (questions, isSilent) = (faults.questions, random.chance(700))
+        if isSilent { faults = Faults() }
+        faults.questions = questions
+        faults.burst = random.among([3, 10, 40])
+        faults.longestSleep = random.among([100, 300, 1000])
+    }
+
+    private mutating func setTidying(_ random: inout Randomness) {
+        quieten(&random)
+        keepers = 2 + random.below(2)
+        operations = 3
+        tidying = random.among([500, 1000])
+        fencing = 0
+        faults.keeperNap = random.among([50, 150])
+    }
+
+    private mutating func setFencing(_ random: inout Randomness) {
+        quieten(&random)
+        writers = 2 + random.below(2)
+        keepers = 1 + random.below(2)
+        sessions = 3
+        operations = 3
+        chunks = 6
+        tidying = 0
+        fencing = random.among([300, 600])
+        forgetting = random.among([0, 100])
+        faults.wrongFence = 1000
+        faults.keeperNap = random.among([100, 200])
+        faults.writerNap = random.among([0, 50])
+    }
+
+    private mutating func setForgetting(_ random: inout Randomness) {
+        quieten(&random)
+        writers = 1 + random.below(2)
+        keepers = 1 + random.below(2)
+        processes = 3
+        sessions = 3
+        operations = 4
+        fencing = 0
+        forgetting = random.among([300, 500])
+        forgetfulness = 1000
+        faults.writerNap = random.among([50, 150])
+    }
+
+    private mutating func setTwins(_ random: inout Randomness) {
+        quieten(&random)
+        writers = 1 + random.below(2)
+        keepers = 1 + random.below(2)
+        sessions = 4
+        operations = 5
+        chunks = 6 + random.below(6)
+        tidying = random.among([0, 300])
+        fencing = 0
+        forgetting = random.among([200, 400])
+        forgetfulness = 1000
+        faults.clone = random.among([10, 30])
+        faults.keeperNap = random.among([50, 150])
+        faults.writerNap = random.among([0, 50])
+    }
+}
