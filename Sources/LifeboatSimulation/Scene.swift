@@ -30,6 +30,8 @@ struct Scene: Sendable {
     var tidying = 0
     var fencing = 0
     var forgetting = 0
+    /// Whether at the end all that nobody needs is looked for.
+    var endsWithCollection = true
     /// How many of the points that could be forgotten are, in 1000.
     var forgetfulness = 600
 
@@ -41,6 +43,7 @@ struct Scene: Sendable {
         forgetting = random.among([100, 400])
         writers = 1 + random.below(3)
         keepers = 1 + random.below(3)
+        endsWithCollection = random.chance(300)
         theme = random.among([
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .fencing, .forgetting, .twins,
             random.chance(300) ? .long : .twins,

@@ -59,6 +59,7 @@ public final class Simulation {
         faults = scene.faults
         tidying = scene.tidying
         roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])
+        if isTraced { events.append("\(scene)") }
         for _ in 0..<scene.writers { enrol(.writer) }
         for _ in 0..<scene.keepers { enrol(.keeper) }
     }
