@@ -63,7 +63,13 @@ extension Ledger {
                 member?.revoked.map { heads in
                     heads.first { $0.incarnation == incarnation }?.sequence ?? 0
                 } ?? .max
-            let counted = list.filter { $0.entry.sequence > start && $0.entry.sequence <= end }
+            let isAll =
+                list.first.map { $0.entry.sequence > start } ?? false
+                && list.allSatisfy { $0.entry.sequence <= end }
+            let counted =
+                isAll
+                ? list
+                : list.filter { $0.entry.sequence > start && $0.entry.sequence <= end }
             if !counted.isEmpty { fresh[incarnation] = counted }
         }
         return fresh
@@ -190,11 +196,13 @@ extension Ledger {
     private mutating func noteSeen(
         _ keepers: [Identifier], _ fresh: [Identifier: [VerifiedEntry]]
     ) {
+        let isNew = allPoints.values.contains { $0.seen == 0 }
         var looks: [UInt64] = [observed]
         var sightings: [Identifier: [(sequence: UInt64, time: UInt64)]] = [:]
         for keeper in keepers {
             for verified in fresh[keeper] ?? [] {
                 looks.append(verified.entry.time)
+                guard isNew else { continue }
                 for head in verified.entry.heads {
                     sightings[head.incarnation, default: []].append(
                         (head.sequence, verified.entry.time))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import LifeboatProtocol
 import LifeboatSimulation
 
@@ -16,6 +17,9 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "Switch one rule off.") var without: String?
     @Flag(help: "Switch off one rule after the other, and tell when that is found.")
     var table = false
+    @Option(help: "With --table: how many schedules without each rule.")
+    var limit: UInt64 = 10_000
+    @Option(help: "Tell how far it is, each time after so many schedules.") var report: UInt64?
     @Flag(help: "Print the events of one schedule: the first.") var trace = false
 
     mutating func validate() throws {
@@ -39,8 +43,10 @@ struct Simulate: AsyncParsableCommand {
             return
         }
         let started = ContinuousClock.now
-        let outcome = await Search(first: seed + first, count: schedules, rules: rules)
-            .run(workers: workers)
+        let outcome = await Search(
+            first: seed + first, count: schedules, rules: rules, report: report
+        )
+        .run(workers: workers)
         let duration = ContinuousClock.now - started
         let seconds =
             Double(duration.components.seconds)
@@ -67,7 +73,7 @@ struct Simulate: AsyncParsableCommand {
         var isMissing = false
         for rule in Campaign.rules {
             let search = Search(
-                first: seed + first, count: schedules, rules: Rules.all.subtracting(rule.rule))
+                first: seed + first, count: limit, rules: Rules.all.subtracting(rule.rule))
             let outcome = await search.run(workers: workers)
             if let found = outcome.violation {
                 print(
@@ -75,7 +81,7 @@ struct Simulate: AsyncParsableCommand {
                     "| \(found.seed) | \(found.violation ?? "") |")
             } else {
                 isMissing = true
-                print("| `\(rule.name)` | \(rule.purpose) | not in \(schedules) | | |")
+                print("| `\(rule.name)` | \(rule.purpose) | not in \(limit) | | |")
             }
         }
         if isMissing { throw ExitCode.failure }
@@ -106,6 +112,8 @@ struct Search: Sendable {
     var first: UInt64
     var count: UInt64
     var rules: Rules
+    /// After how many schedules to tell how far it is.
+    var report: UInt64?
 
     func run(workers: Int) async -> Outcome {
         var outcome = Outcome()
@@ -118,7 +126,12 @@ struct Search: Sendable {
                 next += stride
             }
             while let part = await group.next() {
+                let before = outcome.schedules
                 outcome.add(part)
+                if let report, outcome.schedules / report > before / report {
+                    print("\(outcome.schedules) schedules, up to about seed \(first + next)")
+                    fflush(nil)
+                }
                 guard outcome.violation == nil, next < count else { continue }
                 let begin = next
                 group.addTask { self.part(begin, min(stride, count - begin)) }

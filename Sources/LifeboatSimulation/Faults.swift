@@ -28,8 +28,8 @@ struct Faults: Sendable {
     /// Of everything something, so that things meet which nobody has thought of.
     init(_ random: inout Randomness) {
         burst = random.among([1, 3, 10, 40])
-        questions = random.among([1, 20, 1000, 1000, 1000])
-        longestSleep = random.among([50, 300, 1000])
+        questions = random.chance(50) ? 1 : random.chance(150) ? 20 : 1000
+        longestSleep = random.among([50, 200, 600])
         guard !random.chance(50) else { return }
         lostReply = random.among([0, 20, 150])
         latePut = random.among([0, 20, 150])

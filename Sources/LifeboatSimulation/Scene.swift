@@ -26,10 +26,14 @@ struct Scene: Sendable {
     var sessions = 1
     var operations = 2
     var chunks = 12
+    /// How long somebody rests before an operation, at most; so that others' sleep ends between.
+    var rest = 0
     /// How many keepers' operations tidy, in 1000; fence; forget.
     var tidying = 0
     var fencing = 0
     var forgetting = 0
+    /// Whether at the end all that nobody needs is looked for.
+    var endsWithCollection = true
     /// How many of the points that could be forgotten are, in 1000.
     var forgetfulness = 600
 
@@ -40,7 +44,9 @@ struct Scene: Sendable {
         fencing = random.among([20, 100, 400])
         forgetting = random.among([100, 400])
         writers = 1 + random.below(3)
-        keepers = 1 + random.below(3)
+        keepers = random.among([1, 1, 2, 2, 3])
+        rest = random.among([0, 50, 200])
+        endsWithCollection = random.chance(300)
         theme = random.among([
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .fencing, .forgetting, .twins,
             random.chance(300) ? .long : .twins,
@@ -59,11 +65,16 @@ struct Scene: Sendable {
 
     /// No faults but sleep, which lasts for as long as others need for much.
     private mutating func quieten(_ random: inout Randomness) {
-        let (questions, isSilent) = (faults.questions, random.chance(700))
+        let (questions, isSilent) = (faults.questions, random.chance(800))
         if isSilent { faults = Faults() }
         faults.questions = questions
-        faults.burst = random.among([3, 10, 40])
-        faults.longestSleep = random.among([100, 300, 1000])
+        faults.burst = random.among([10, 40])
+        faults.longestSleep = random.among([200, 600, 1500])
+        faults.setBack = 0
+        faults.rosterChange = 0
+        rest = random.among([30, 100])
+        tidying = 0
+        fencing = 0
     }
 
     private mutating func setTidying(_ random: inout Randomness) {
@@ -71,51 +82,49 @@ struct Scene: Sendable {
         keepers = 2 + random.below(2)
         operations = 3
         tidying = random.among([500, 1000])
-        fencing = 0
         faults.keeperNap = random.among([50, 150])
     }
 
     private mutating func setFencing(_ random: inout Randomness) {
         quieten(&random)
-        writers = 2 + random.below(2)
+        writers = 2
         keepers = 1 + random.below(2)
-        sessions = 3
-        operations = 3
+        processes = 1
+        sessions = 4
+        operations = 5
         chunks = 6
-        tidying = 0
-        fencing = random.among([300, 600])
-        forgetting = random.among([0, 100])
+        fencing = random.among([300, 500])
+        forgetting = 0
         faults.wrongFence = 1000
-        faults.keeperNap = random.among([100, 200])
+        faults.keeperNap = random.among([50, 150])
         faults.writerNap = random.among([0, 50])
     }
 
     private mutating func setForgetting(_ random: inout Randomness) {
         quieten(&random)
-        writers = 1 + random.below(2)
-        keepers = 1 + random.below(2)
+        writers = 1
+        keepers = 1
         processes = 3
-        sessions = 3
-        operations = 4
-        fencing = 0
-        forgetting = random.among([300, 500])
+        sessions = 5
+        operations = 8
+        forgetting = 500
         forgetfulness = 1000
-        faults.writerNap = random.among([50, 150])
+        faults.writerNap = random.among([30, 80])
+        faults.keeperNap = 0
     }
 
     private mutating func setTwins(_ random: inout Randomness) {
         quieten(&random)
         writers = 1 + random.below(2)
         keepers = 1 + random.below(2)
-        sessions = 4
-        operations = 5
+        processes = 1
+        sessions = 6
+        operations = 6
         chunks = 6 + random.below(6)
-        tidying = random.among([0, 300])
-        fencing = 0
         forgetting = random.among([200, 400])
         forgetfulness = 1000
-        faults.clone = random.among([10, 30])
-        faults.keeperNap = random.among([50, 150])
-        faults.writerNap = random.among([0, 50])
+        faults.clone = random.among([5, 20])
+        faults.keeperNap = random.among([30, 100])
+        faults.writerNap = 0
     }
 }

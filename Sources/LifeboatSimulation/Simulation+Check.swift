@@ -81,10 +81,10 @@ extension Simulation {
         for host in hosts.indices where isHonest(host) && hosts[host].role == .writer {
             backUp(host)
         }
-        guard violation == nil else { return }
+        guard violation == nil, scene.endsWithCollection else { return }
         endForGood()
         guard violation == nil else { return }
-        for _ in 0..<2 {
+        for _ in 0..<3 {
             for host in hosts.indices where isHonest(host) && hosts[host].role == .keeper {
                 operate(host) { beginCollection(host, 0) }
                 guard violation == nil else { return }

@@ -66,7 +66,7 @@ extension Simulation {
                 Process()
             })
         host.remaining =
-            (role == .writer ? scene.sessions : scene.operations) + random.below(3)
+            (role == .writer ? scene.sessions : scene.operations) + random.below(2)
         if role == .writer {
             host.machine = machineCount
             machineCount += 1

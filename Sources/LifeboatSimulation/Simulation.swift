@@ -59,6 +59,7 @@ public final class Simulation {
         faults = scene.faults
         tidying = scene.tidying
         roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])
+        if isTraced { events.append("\(scene)") }
         for _ in 0..<scene.writers { enrol(.writer) }
         for _ in 0..<scene.keepers { enrol(.keeper) }
     }
@@ -113,7 +114,8 @@ public final class Simulation {
             let nap = hosts[host].role == .keeper ? faults.keeperNap : faults.writerNap
             if random.chance(isTelling ? max(nap, faults.sleep) : faults.sleep) {
                 note(host, process, "sleep", 2)
-                hosts[host].processes[process].asleepUntil = now + random.span(faults.longestSleep)
+                hosts[host].processes[process].asleepUntil =
+                    now + 1 + random.below(faults.longestSleep)
                 break
             }
         }
@@ -134,6 +136,10 @@ public final class Simulation {
         } else if hosts[host].processes[process].keeping != nil {
             stepKeeping(host, process)
         } else if hosts[host].remaining > 0, hosts[host].lock == nil {
+            if random.chance(scene.rest > 0 ? 500 : 0) {
+                hosts[host].processes[process].asleepUntil = now + random.span(scene.rest)
+                return
+            }
             hosts[host].remaining -= 1
             begin(host, process)
         }
