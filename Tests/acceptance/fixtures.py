@@ -157,6 +157,26 @@ def read_with_reader(folder):
 
 
 @test
+def a_half_collected_repository_is_one():
+    lab = Copy(ROOT / "fixtures" / "v1" / "half-collected")
+    info = lab.keep("repo", "info").expect(0).json
+    check(info["condemned_objects"] and info["doomed_objects"] and info["sessions"], str(info))
+    unnamed = len(lab.objects("packs/")) - info["packs"] - info["doomed_objects"]
+    check(unnamed > 0, f"{unnamed} packs that nobody names")
+
+
+@test
+def replaced_recovery_keys_are_refused():
+    lab = Copy(ROOT / "fixtures" / "v1" / "rotated")
+    for number in (1, 2):
+        key = lab.path(f"replaced-{number}.key")
+        lab.run("points", "--recovery-key-file", key).expect(12)
+        for point in list(lab.expected)[:2]:
+            found, result = lab.restored_digest(point, recovery=key)
+            equal(result.code, 12, f"restore with the replaced key {number}")
+
+
+@test
 def there_are_golden_repositories():
     check(len(FOLDERS) >= 14, f"only {len(FOLDERS)} golden repositories")
 
