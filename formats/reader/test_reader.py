@@ -736,25 +736,40 @@ class GoldenRepositoryTests(unittest.TestCase):
         for folder in folders:
             key = ("--recovery-key-file", folder / "recovery.key")
             expected = json.loads((folder / "expected.json").read_text())
-            repo = folder / "repository"
+            repo, damage = folder / "repository", folder / "damage.json"
+            damage = json.loads(damage.read_text()) if damage.exists() else None
             # A pack that was set aside is gone, whether its chunks were stored again or not.
             marked = [path.name for path in repo.glob("damaged/*") if len(path.name) == 64]
             for options in ((), key):
                 code, _, errors = call("verify", repo, *options)
                 faults = [line for line in errors.splitlines()
                           if not any(f"{name} is missing" in line for name in marked)]
-                self.assertEqual((code, faults), (1 if marked else 0, []), folder)
+                if damage:
+                    self.check_damage(damage, faults, bool(options))
+                    faults = []
+                self.assertEqual((code, faults), (1 if marked or damage else 0, []), folder)
             for point, volumes in expected.items():
                 for volume, digest in volumes.items():
                     for options in ((), ("--without-index",)):
                         with self.subTest(f"{folder.name} {point} {volume} {options}"):
-                            self.check(repo, key, point, volume, digest, options)
+                            self.check(repo, key, point, volume, digest, options, damage)
 
-    def check(self, repo, key, point, volume, digest, options):
+    def check_damage(self, damage, faults, with_key):
+        """All damaged objects are named, and nothing else: but for what others say of them."""
+        logs = [name.split("/") for name in damage["objects"] if name.startswith("log/")]
+        hints = [f"entry {int(number)} of log {log}" for _, log, number in logs]
+        lost = [f"of {volume} of {point} is lost" for point, volumes in damage["volumes"].items()
+                for volume in volumes] if with_key else []
+        for told in damage["objects"] + lost:
+            self.assertTrue(any(told in fault for fault in faults), told)
+        for fault in faults:
+            self.assertTrue(any(it in fault for it in damage["objects"] + hints + lost), fault)
+
+    def check(self, repo, key, point, volume, digest, options, damage):
         with tempfile.TemporaryDirectory() as temporary:
             target = pathlib.Path(temporary) / "volume"
-            result = call("restore", repo, point, volume, target, *key, *options)
-            self.assertEqual(result, (0, "", ""))
+            code, output, errors = call("restore", repo, point, volume, target, *key, *options)
+            self.assertEqual((code, output, not errors), (1 if damage else 0, "", not damage))
             with open(target, "rb") as file:
                 self.assertEqual(hashlib.file_digest(file, "sha256").hexdigest(), digest)
 
