@@ -33,7 +33,14 @@ struct Marker {
             try cancellation.check()
             // Packs of a domain whose secret is not at hand are kept as they are.
             guard let domain = repository.domains[root.domain] else { continue }
-            let point = try points.read(root, domain)
+            let point: Point
+            do throws(LifeboatError) {
+                point = try points.read(root, domain)
+            } catch {
+                // Another keeper has deleted it already, which found no session building on it.
+                if root.forgotten != nil, error.code == .damaged { continue }
+                throw error
+            }
             if readers[root.domain] == nil {
                 let own = try repository.inDomain(root.domain)
                 readers[root.domain] = try NodeReader(
