@@ -150,6 +150,7 @@ struct Corpus {
         entry.proposal = .init(ordinal: 6, digest: digest())
         entry.checkpoint = .init(ordinal: 5, digest: digest())
         entry.sparse = [digest()]
+        entry.emptied = [digest(), digest()]
         return entry
     }
 
@@ -179,6 +180,7 @@ struct Corpus {
             checkpoint.sparse.append(group)
             checkpoint.condemnations.append(.init(by: mark, references: references()))
             checkpoint.doomed += references()
+            checkpoint.emptied.append(digest())
         }
         return checkpoint
     }
