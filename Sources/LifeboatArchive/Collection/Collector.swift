@@ -100,6 +100,12 @@ public final class Collector {
         outcome.released = step.released
         outcome.waitsFor = step.waitsFor
         noteSessionsThatHoldForgottenPoints(step.ledger)
+        // What was counted before it was deleted.
+        for reference in outcome.deleted
+        where reference.kind == .pack && step.ledger.packs[reference.digest] != nil {
+            outcome.packs -= 1
+            outcome.bytesStored -= min(outcome.bytesStored, outcome.sizes[reference] ?? 0)
+        }
         return outcome
     }
 

@@ -49,8 +49,8 @@ extension Report {
                 "\(ByteText.describe(result.bytesHeld)) of dead space can be freed with "
                     + "--recovery-key-file only")
         }
-        if result.condemnedObjects > 0, !isDryRun {
-            lines.append("what is condemned is deleted by a later run")
+        if !result.waitsFor.isEmpty {
+            lines.append("what these sessions may rely on is deleted by a later run:")
         }
         lines += result.waitsFor.map { session in
             "waits for session \(session.session.short) of "
