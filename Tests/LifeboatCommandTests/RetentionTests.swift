@@ -221,7 +221,7 @@ import Testing
             "deleted                    1  1.00 KiB", "condemned                  2  2.00 KiB",
             "3 packs, 1.00 MiB stored, of which points need 512 KiB",
             "4.00 KiB of dead space can be freed with --recovery-key-file only",
-            "what is condemned is deleted by a later run",
+            "what these sessions may rely on is deleted by a later run:",
             "waits for session abababab of db1, open since 2026-01-02 03:04:05Z: see session fence"
                 + " if that host is gone",
             "note: a note", "took 1.00 s",
