@@ -48,6 +48,9 @@ public struct LogReading: Sendable {
     private var keepers: [(member: Identifier, number: UInt64, search: LogSearch)] = []
     private var pendingMembers: [Identifier] = []
     private var position = 0
+    /// An entry of the keeper's log that is being searched, which was there once.
+    private var remembered: UInt64?
+    private var lookBack: UInt64 = 0
     /// Where keepers' logs ended, and those that a keeper would begin next.
     private var lookouts: [(incarnation: Identifier, end: UInt64, search: LogSearch)] = []
     private var headEntries: [Identifier: VerifiedEntry] = [:]
@@ -103,7 +106,9 @@ public struct LogReading: Sendable {
         }
         let number = (keepers.last { $0.member == member }?.number ?? 0) + 1
         let known = reach[Incarnation.id(of: member, number: number)] ?? 0
-        keepers.append((member, number, LogSearch(from: known, shape: shape)))
+        // What was there once may be gone: summed up, or set back with the whole repository.
+        remembered = known > 0 ? known : nil
+        keepers.append((member, number, LogSearch(shape: shape)))
     }
 
     private func incarnation(_ index: Int) -> Identifier {
@@ -114,9 +119,10 @@ public struct LogReading: Sendable {
     public var request: Request? {
         switch phase {
         case .searching:
-            return .entry(
-                incarnation(keepers.count - 1), keepers[keepers.count - 1].search.question)
-        case .heads: return .entry(incarnation(position), keepers[position].search.end)
+            let last = keepers.count - 1
+            return .entry(incarnation(last), remembered ?? keepers[last].search.question)
+        case .heads:
+            return .entry(incarnation(position), keepers[position].search.end - lookBack)
         case .base: return newest.map { .checkpoint($0) }
         case .keepers, .writers: return .entry(queue[0].incarnation, next)
         case .roster: return .roster
@@ -136,10 +142,7 @@ public struct LogReading: Sendable {
     public mutating func take(_ reply: Reply) {
         switch phase {
         case .searching: takeSearch(reply)
-        case .heads:
-            if case .entry(let verified) = reply { headEntries[incarnation(position)] = verified }
-            position += 1
-            skipEmpty()
+        case .heads: takeHead(reply)
         case .base: takeBase(reply)
         case .keepers, .writers: takeEntry(reply)
         case .roster: takeRoster(reply)
@@ -151,6 +154,11 @@ public struct LogReading: Sendable {
 
     private mutating func takeSearch(_ reply: Reply) {
         let last = keepers.count - 1
+        if let known = remembered {
+            remembered = nil
+            if reply.isThere { keepers[last].search = LogSearch(from: known, shape: shape) }
+            return
+        }
         keepers[last].search.answer(reply.isThere)
         guard keepers[last].search.isDone else { return }
         if keepers[last].search.end == 0 {
@@ -158,6 +166,21 @@ public struct LogReading: Sendable {
             pendingMembers.removeFirst()
         }
         nextKeeper()
+    }
+
+    /// How many entries before a damaged one are asked which checkpoint stands.
+    private static let lookBackLimit: UInt64 = 16
+
+    private mutating func takeHead(_ reply: Reply) {
+        if case .entry(let verified) = reply {
+            headEntries[incarnation(position)] = verified
+        } else if lookBack < Self.lookBackLimit, lookBack + 1 < keepers[position].search.end {
+            lookBack += 1
+            return
+        }
+        lookBack = 0
+        position += 1
+        skipEmpty()
     }
 
     private mutating func skipEmpty() {

@@ -209,4 +209,40 @@ import Testing
         #expect(try test.open().readLog().problems.map(\.subject).contains(last.path))
         #expect(code { () throws(LifeboatError) in try test.append(1) } == .refused)
     }
+
+    @Test func `a host that remembers more reads what a set back repository has`() throws {
+        let first = try test.append(3)
+        let keeper = try keeper()
+        _ = try deleteCovered(try sumUp(keeper))
+        var kept: [(ObjectName, [UInt8])] = []
+        for path in test.store.names {
+            let name = ObjectName(path)
+            kept.append((name, try test.store.get(name, limit: 1 << 24)))
+        }
+        try test.append(2)
+        _ = try deleteCovered(try sumUp(keeper))
+        #expect(try test.open("watcher").readLog().ledger.points.count == 5)
+        for path in test.store.names { try test.store.delete(ObjectName(path)) }
+        for (name, bytes) in kept { try test.store.put(name, bytes: bytes) }
+        let log = try test.open("watcher").readLog()
+        #expect(Set(log.ledger.points.map(\.id)) == ids(first))
+        #expect(!log.problems.isEmpty)
+        #expect(!log.keeperProblems.isEmpty)
+    }
+
+    @Test func `a damaged last entry of a keeper does not hide the checkpoint`() throws {
+        let entries = try test.append(3)
+        let keeper = try keeper()
+        _ = try deleteCovered(try sumUp(keeper))
+        _ = try keeper.keep { _ in { $0.held = [entries[0].id] } }
+        let last = try #require(
+            try keeper.readLog().heads.first {
+                Incarnation.number(of: $0.incarnation, member: try keeper.requireKeeper().writer)
+                    != nil
+            })
+        test.store.tamper(test.name(last)) { $0[60] ^= 1 }
+        let log = try test.readFresh()
+        #expect(Set(log.ledger.points.map(\.id)) == ids(entries))
+        #expect(log.keeperProblems.map(\.subject) == [test.name(last).path])
+    }
 }
