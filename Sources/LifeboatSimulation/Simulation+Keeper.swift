@@ -192,8 +192,8 @@ extension Simulation {
         let writing = collection.state.writing
         let survival = Survival(
             writing.ledger, keeper: writing.incarnation, emptied: Set(round.emptied),
-            added: round.added, rules: rules)
-        let packs = Set(writing.ledger.packs.keys).union(round.added).sorted()
+            rules: rules)
+        let packs = writing.ledger.packs.keys.sorted()
         guard let needed = needed(round.roots, host, process) else { return nil }
         var kept: Set<Digest> = []
         for chunk in 0..<chunkCount where needed >> UInt64(chunk) & 1 == 1 {
