@@ -35,9 +35,8 @@ extension CollectionProtocol {
     public struct Round: Hashable, Sendable {
         /// Points whose maps and chunks must stay.
         public var roots: [Ledger.Point]
-        /// Packs that were emptied, and packs added instead, in this step.
+        /// Packs that were emptied in this step.
         public var emptied: [Digest]
-        public var added: [Digest]
     }
 
     /// Which packs must stay.

@@ -61,9 +61,7 @@ public struct CollectionProtocol: Sendable {
         switch stage {
         case .listing: return .list
         case .marking, .markingAgain:
-            return .mark(
-                Round(
-                    roots: ledger.roots(rules), emptied: tidying.emptied, added: tidying.packs))
+            return .mark(Round(roots: ledger.roots(rules), emptied: tidying.emptied))
         case .tidying: return .tidy
         case .confirming: return .readRoster
         case .deleting: return .delete(deletable)

@@ -15,20 +15,17 @@ public struct Survival: Sendable {
     private let isProven: @Sendable (Digest) -> Bool
 
     /// - `emptied`: packs whose content the keeper has just stored anew.
-    /// - `added`: packs that the keeper has just stored.
     /// - `avoided`: packs that had better not be kept if there is a choice.
     /// - `isProven`: whether a pack is known to hold what its directory says, so that the copies
     ///   of other members need not be kept for safety's sake.
     public init(
-        _ ledger: Ledger, keeper: Identifier, emptied: Set<Digest> = [], added: [Digest] = [],
+        _ ledger: Ledger, keeper: Identifier, emptied: Set<Digest> = [],
         avoided: Set<Digest> = [], rules: Rules = .all,
         isProven: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
-        var named = ledger.packs
-        for pack in added where !ledger.doomed.contains(ObjectReference(.pack, pack)) {
-            named[pack] = .init(member: keeper, domain: keeper, isKeeper: true)
-        }
-        self.named = named
+        // What this keeper has just stored counts as soon as its entry does, and not if another
+        // keeper took it for an orphan and has doomed it: so nothing but the ledger is asked.
+        named = ledger.packs
         self.emptied = emptied.union(ledger.emptied)
         self.avoided = avoided.union(self.emptied)
         self.isProven = isProven

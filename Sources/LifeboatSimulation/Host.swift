@@ -38,11 +38,26 @@ struct Host {
 
 /// A protocol that is going on, by reference: it is large.
 final class Running<State> {
-    var state: State
-    init(_ state: State) { self.state = state }
+    /// By a pointer, for the compiler copies what it reads from a class's property.
+    private let place: UnsafeMutablePointer<State>
+
+    init(_ state: State) {
+        place = .allocate(capacity: 1)
+        place.initialize(to: state)
+    }
+
+    deinit {
+        place.deinitialize(count: 1)
+        place.deallocate()
+    }
+
+    var state: State {
+        unsafeAddress { UnsafePointer(place) }
+        unsafeMutableAddress { place }
+    }
 
     /// Reads without a copy of the whole state.
-    func with<Result>(_ read: (inout State) -> Result) -> Result { read(&state) }
+    func with<Result>(_ read: (inout State) -> Result) -> Result { read(&place.pointee) }
 }
 
 /// One run of the program; at most one of the protocols is going on.

@@ -10,6 +10,8 @@ struct Scene: Sendable {
         case tidying
         /// Fences against writers that are at work.
         case fencing
+        /// Fences that last while another keeper sums up.
+        case doubt
         /// Points that are forgotten while sessions build on them.
         case forgetting
         /// Keepers that exist twice.
@@ -34,6 +36,12 @@ struct Scene: Sendable {
     var forgetting = 0
     /// Whether at the end all that nobody needs is looked for.
     var endsWithCollection = true
+    /// How often a keeper is cloned when it has condemned something, and hesitates to say what it
+    /// has decided, in 1000.
+    var cloning = 0
+    var hesitation = 0
+    /// How close anchors are.
+    var bitsPerLevel: UInt64 = 2
     /// How many of the points that could be forgotten are, in 1000.
     var forgetfulness = 600
 
@@ -48,7 +56,7 @@ struct Scene: Sendable {
         rest = random.among([0, 50, 200])
         endsWithCollection = random.chance(300)
         theme = random.among([
-            .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .fencing, .forgetting, .twins,
+            .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .doubt, .forgetting, .twins,
             random.chance(300) ? .long : .twins,
         ])
         switch theme {
@@ -58,6 +66,7 @@ struct Scene: Sendable {
             operations = 10
         case .tidying: setTidying(&random)
         case .fencing: setFencing(&random)
+        case .doubt: setDoubt(&random)
         case .forgetting: setForgetting(&random)
         case .twins: setTwins(&random)
         }
@@ -100,6 +109,19 @@ struct Scene: Sendable {
         faults.writerNap = random.among([0, 50])
     }
 
+    private mutating func setDoubt(_ random: inout Randomness) {
+        setFencing(&random)
+        keepers = 2 + random.below(2)
+        sessions = 7
+        operations = 7
+        rest = 30
+        fencing = 400
+        forgetting = 0
+        faults.longestSleep = random.among([150, 400])
+        faults.keeperNap = random.among([80, 200])
+        faults.writerNap = 0
+    }
+
     private mutating func setForgetting(_ random: inout Randomness) {
         quieten(&random)
         writers = 1
@@ -115,15 +137,18 @@ struct Scene: Sendable {
 
     private mutating func setTwins(_ random: inout Randomness) {
         quieten(&random)
-        writers = 1 + random.below(2)
+        writers = 2
         keepers = 1 + random.below(2)
         processes = 1
-        sessions = 6
-        operations = 6
-        chunks = 6 + random.below(6)
+        sessions = 7
+        operations = 7
+        chunks = 4 + random.below(4)
+        cloning = 200
+        hesitation = random.among([0, 300])
+        bitsPerLevel = random.among([1, 2])
         forgetting = random.among([200, 400])
         forgetfulness = 1000
-        faults.clone = random.among([5, 20])
+        faults.clone = random.among([0, 5])
         faults.keeperNap = random.among([30, 100])
         faults.writerNap = 0
     }

@@ -36,15 +36,17 @@ extension Simulation {
         if random.chance(500) { crashAll(host) }
     }
 
-    private func clone() {
-        let host = random.below(hosts.count)
+    private func clone() { clone(random.below(hosts.count)) }
+
+    /// Makes the host run twice from now on, with all that runs on it.
+    func clone(_ host: Int, isAlive: Bool? = nil) {
         guard !hosts[host].isGone else { return }
         hosts.append(hosts[host].copy)
         let twin = hosts.count - 1
         hosts[twin].isTwin = true
         hosts[twin].remaining = min(3, hosts[twin].remaining)
         note(host, 0, "is cloned as host \(twin)", 21)
-        if random.chance(500) { crashAll(twin) }
+        if isAlive.map({ !$0 }) ?? random.chance(500) { crashAll(twin) }
     }
 
     func crashAll(_ host: Int) {

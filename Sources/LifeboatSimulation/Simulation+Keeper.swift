@@ -106,10 +106,22 @@ extension Simulation {
         guard let action = collection.with({ $0.action }) else {
             return endCollection(host, process)
         }
+        if case .log(.put(let entry)) = action,
+            !entry.doomed.isEmpty || !entry.released.isEmpty, random.chance(scene.hesitation)
+        {
+            hosts[host].processes[process].asleepUntil =
+                now + 1 + random.below(faults.longestSleep)
+            return
+        }
         guard let reply = reply(to: action, host, process) else { return }
         // A step that could not go on has been dropped.
         guard hosts[host].processes[process].collection != nil else { return }
         collection.state.take(reply)
+        if case .log(.put(let entry)) = action, !entry.condemned.isEmpty, hosts.count < 5,
+            random.chance(scene.cloning)
+        {
+            clone(host, isAlive: true)
+        }
         if case .log(let action) = action {
             readOn(
                 action,
@@ -192,8 +204,8 @@ extension Simulation {
         let writing = collection.state.writing
         let survival = Survival(
             writing.ledger, keeper: writing.incarnation, emptied: Set(round.emptied),
-            added: round.added, rules: rules)
-        let packs = Set(writing.ledger.packs.keys).union(round.added).sorted()
+            rules: rules)
+        let packs = writing.ledger.packs.keys.sorted()
         guard let needed = needed(round.roots, host, process) else { return nil }
         var kept: Set<Digest> = []
         for chunk in 0..<chunkCount where needed >> UInt64(chunk) & 1 == 1 {

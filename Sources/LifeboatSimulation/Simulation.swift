@@ -17,7 +17,7 @@ public final class Simulation {
     let scene: Scene
     var faults: Faults
     /// Short logs have anchors and gaps like long ones.
-    let shape = LogSearch.Shape(bitsPerLevel: 2, levels: 4)
+    var shape: LogSearch.Shape { .init(bitsPerLevel: scene.bitsPerLevel, levels: 4) }
     var store = SimulatedStore()
     var late: [LateRequest] = []
     var nextLate = Int.max

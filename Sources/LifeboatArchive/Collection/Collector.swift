@@ -123,7 +123,7 @@ public final class Collector {
         let log = try repository.readLog()
         if let problem = log.problems.first { throw problem }
         let listed = try list()
-        let marking = try mark(log.ledger, log.ledger.roots(), added: [], emptied: [])
+        let marking = try mark(log.ledger, log.ledger.roots(), emptied: [])
         let own = Set(log.ledger.condemned.keys)
         var candidates = Set(log.ledger.packs.keys.map { ObjectReference(.pack, $0) })
         candidates.formUnion(listed.filter { $0.kind == .pack })
@@ -146,7 +146,7 @@ public final class Collector {
         case .list: return .listed(try list())
         case .mark(let round):
             let marking = try mark(
-                step.ledger, round.roots, added: round.added, emptied: round.emptied)
+                step.ledger, round.roots, emptied: round.emptied)
             note(step.ledger, marking.kept)
             return .marked(marking)
         case .tidy: return .tidied(try tidy(step.ledger))
@@ -186,13 +186,13 @@ public final class Collector {
     }
 
     private func mark(
-        _ ledger: Ledger, _ roots: [Ledger.Point], added: [Digest], emptied: [Digest]
+        _ ledger: Ledger, _ roots: [Ledger.Point], emptied: [Digest]
     ) throws(LifeboatError) -> CollectionProtocol.Marking {
         let index = try openIndex(ledger)
         let sparse = ledger.sparse.values.flatMap { $0 }
         let survival = Survival(
             ledger, keeper: try incarnation(ledger),
-            emptied: Set(emptied), added: added, avoided: index.damaged.union(sparse),
+            emptied: Set(emptied), avoided: index.damaged.union(sparse),
             isProven: { [proofs] in proofs.isProven($0) })
         self.survival = survival
         let marker = Marker(
