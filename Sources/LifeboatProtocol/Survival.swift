@@ -6,7 +6,7 @@ import LifeboatFormat
 /// Source: formats/collection.md, "Copies".
 public struct Survival: Sendable {
     private let named: [Digest: Ledger.Owner]
-    /// Packs that other keepers condemn; that this one condemns; that one had better not keep.
+    /// Packs that other keepers condemn or that may turn out not to count; that this one condemns; that one had better not keep.
     private let others: Set<Digest>
     private let own: Set<Digest>
     private let avoided: Set<Digest>
@@ -35,7 +35,9 @@ public struct Survival: Sendable {
             if keepers[keeper] != nil { own.insert(reference.digest) }
             if keepers.count > (keepers[keeper] == nil ? 0 : 1) { others.insert(reference.digest) }
         }
-        self.others = rules.contains(.respectOtherKeepers) ? others : []
+        // Packs that a fence may yet cut off are no more to be relied on.
+        self.others = (rules.contains(.respectOtherKeepers) ? others : [])
+            .union(ledger.doubtfulPacks)
         self.own = own
     }
 
