@@ -6,8 +6,9 @@ import LifeboatFormat
 /// Source: formats/collection.md, "Copies".
 public struct Survival: Sendable {
     private let named: [Digest: Ledger.Owner]
-    /// Packs that other keepers condemn; that this one condemns; that one had better not keep.
+    /// Packs that other keepers condemn, or that may turn out not to count.
     private let others: Set<Digest>
+    /// Packs that this keeper condemns, and those that had better not be kept.
     private let own: Set<Digest>
     private let avoided: Set<Digest>
     /// Packs whose needed content lies in keepers' packs too.
@@ -35,7 +36,9 @@ public struct Survival: Sendable {
             if keepers[keeper] != nil { own.insert(reference.digest) }
             if keepers.count > (keepers[keeper] == nil ? 0 : 1) { others.insert(reference.digest) }
         }
-        self.others = rules.contains(.respectOtherKeepers) ? others : []
+        // Packs that a fence may yet cut off are no more to be relied on.
+        self.others = (rules.contains(.respectOtherKeepers) ? others : [])
+            .union(ledger.doubtfulPacks)
         self.own = own
     }
 
