@@ -30,6 +30,9 @@ public struct Envelope: Sendable {
         _ kind: ObjectKind, decoding bytes: [UInt8], isSigned: Bool, subject: String
     ) throws(LifeboatError) {
         try kind.check(bytes, subject: subject)
+        guard bytes[6] == 0, bytes[7] == 0 else {
+            throw LifeboatError(.damaged, "\(subject) has flags set", subject: subject)
+        }
         let tail = isSigned ? 64 : 0
         guard bytes.count >= 12 + tail else {
             throw LifeboatError(.damaged, "\(subject) ends inside its header", subject: subject)

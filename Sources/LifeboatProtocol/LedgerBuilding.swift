@@ -41,6 +41,7 @@ extension Ledger {
         for incarnation in keepers {
             for verified in fresh[incarnation] ?? [] { take(keeperEntry: verified.entry) }
         }
+        takeDecisions(keepers.flatMap { fresh[$0] ?? [] })
         for run in replacedRuns { runs[run] = nil }
         for reference in doomed { drop(reference) }
         noteSeen(keepers, fresh)
@@ -164,14 +165,24 @@ extension Ledger {
             emptied.remove(reference.digest)
         }
         doomed.formUnion(entry.doomed)
-        let mark = Checkpoint.Mark(keeper, entry.sequence)
-        for id in entry.forgotten where allPoints[id]?.forgotten == nil {
-            allPoints[id]?.forgotten = mark
-        }
-        for id in entry.held { allPoints[id]?.isHeld = true }
-        for id in entry.unheld { allPoints[id]?.isHeld = false }
         if let name = entry.proposal { proposals[keeper] = name }
         if let list = entry.sparse { sparse[keeper] = list }
+    }
+
+    /// What keepers said of points, in the order of their clocks: of two that forgot the same point
+    /// the first counts, of those that held and released one the last.
+    private mutating func takeDecisions(_ entries: [VerifiedEntry]) {
+        func key(_ entry: LogEntry) -> (UInt64, Identifier, UInt64) {
+            (entry.time, entry.incarnation, entry.sequence)
+        }
+        for entry in entries.map(\.entry).sorted(by: { key($0) < key($1) }) {
+            let mark = Checkpoint.Mark(entry.incarnation, entry.sequence)
+            for id in entry.forgotten where allPoints[id]?.forgotten == nil {
+                allPoints[id]?.forgotten = mark
+            }
+            for id in entry.held { allPoints[id]?.isHeld = true }
+            for id in entry.unheld { allPoints[id]?.isHeld = false }
+        }
     }
 
     private mutating func dropCondemnation(_ reference: ObjectReference, _ keeper: Identifier) {

@@ -46,7 +46,7 @@ import Testing
         "Dispatch": ["LifeboatCommand"],
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",
-            "LifeboatTesting", "LifeboatFuzz", "LifeboatCodec",
+            "LifeboatTesting", "LifeboatFuzz", "LifeboatCodec", "LifeboatSimulate",
         ],
         "Synchronization": [
             "LifeboatCore", "LifeboatSystem", "LifeboatVolume", "LifeboatTesting",
