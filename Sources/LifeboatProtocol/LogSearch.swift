@@ -53,11 +53,10 @@ public struct LogSearch: Hashable, Sendable {
             end = question
             // A jump: go on at this width, then narrow down, then make sure from the beginning.
             if direction == .up { direction = .along }
-            // From an anchor of the next power on, in its wider steps.
-            if direction == .along, level + 1 < shape.levels,
-                end.isMultiple(of: shape.step(level + 1))
-            {
+            // From an anchor of the next power on, in its wider steps: the log may have grown.
+            if level + 1 < shape.levels, end.isMultiple(of: shape.step(level + 1)) {
                 level += 1
+                direction = .along
             }
             return
         }
