@@ -10,7 +10,7 @@ public struct CollectionProtocol: Sendable {
     private enum Stage: Sendable {
         case starting, listing, marking, opening, tidying, condemning, relearning
         case markingAgain, dooming, verifying, confirming, deleting, proposing, storing, checking,
-            closing
+            closing, closed
         case truncating
         case over(Verdict)
     }
@@ -63,7 +63,7 @@ public struct CollectionProtocol: Sendable {
         case .marking, .markingAgain:
             return .mark(Round(roots: ledger.roots(rules), emptied: tidying.emptied))
         case .tidying: return .tidy
-        case .confirming: return .readRoster
+        case .confirming, .closed: return .readRoster
         case .deleting: return .delete(deletable)
         case .storing:
             return .storeCheckpoint(
@@ -106,14 +106,16 @@ public struct CollectionProtocol: Sendable {
             doom()
         case (.confirming, .roster(let roster)):
             writing.roster = roster
-            guard let member = roster.member(writing.member), member.revoked == nil,
-                !member.isSuspended
-            else {
+            guard isMember else {
                 stage = .over(.void)
                 return
             }
             stage = .deleting
             if deletable.isEmpty { stage = .storing }
+        case (.closed, .roster(let roster)):
+            writing.roster = roster
+            // What it confirmed after the root looked where its log ends does not count.
+            stage = isMember || !rules.contains(.endWithTheRoster) ? .truncating : .over(.void)
         case (.deleting, .deleted(let references)):
             deletedNow.formUnion(references)
             stage = .storing
@@ -168,11 +170,13 @@ public struct CollectionProtocol: Sendable {
             stage = .checking
             writing.read()
         case .checking:
-            guard isStillOwn else { return end(.void) }
+            guard isStillOwn, isMember || !rules.contains(.endWithTheRoster) else {
+                return end(.void)
+            }
             confirm()
         case .closing:
             guard isAppended else { return end(.void) }
-            stage = isConfirmed ? .truncating : .over(.done)
+            stage = isConfirmed ? .closed : .over(.done)
             return false
         default: return false
         }
@@ -186,11 +190,18 @@ public struct CollectionProtocol: Sendable {
 
     /// Whether what was read allows to go on; ends the step otherwise.
     private mutating func isSound() -> Bool {
+        guard isMember || !rules.contains(.endWithTheRoster) else { return end(.void) }
         guard writing.gaps.isEmpty else { return end(.damaged(writing.gaps)) }
         guard !ledger.isKeeperInDoubt || !rules.contains(.relyOnlyOnWhatStands) else {
             return end(.suspended)
         }
         return true
+    }
+
+    /// Whether the root lets this keeper go on.
+    private var isMember: Bool {
+        guard let member = writing.roster.member(writing.member) else { return false }
+        return member.revoked == nil && !member.isSuspended
     }
 
     private var isAppended: Bool {

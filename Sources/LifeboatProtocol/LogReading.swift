@@ -24,6 +24,8 @@ public struct LogReading: Sendable {
         case missing
         /// There is something, and it is not what it should be.
         case damaged
+
+        var isThere: Bool { if case .missing = self { false } else { true } }
     }
 
     /// An entry that is missing or damaged, though later ones exist.
@@ -45,7 +47,15 @@ public struct LogReading: Sendable {
     private let reach: [Identifier: UInt64]
     private var phase = Phase.searching
 
-    private var keepers: [(member: Identifier, number: UInt64, search: LogSearch)] = []
+    private struct KeeperLog: Sendable {
+        let member: Identifier
+        let number: UInt64
+        var search: LogSearch
+        /// The last entry that counts: the last there is, or where the root ended the log.
+        var end: UInt64 = 0
+    }
+
+    private var keepers: [KeeperLog] = []
     private var pendingMembers: [Identifier] = []
     private var position = 0
     /// An entry of the keeper's log that is being searched, which was there once.
@@ -108,7 +118,16 @@ public struct LogReading: Sendable {
         let known = reach[Incarnation.id(of: member, number: number)] ?? 0
         // What was there once may be gone: summed up, or set back with the whole repository.
         remembered = known > 0 ? known : nil
-        keepers.append((member, number, LogSearch(shape: shape)))
+        keepers.append(
+            KeeperLog(member: member, number: number, search: LogSearch(shape: shape)))
+    }
+
+    /// Where the root has ended a log; the greatest number if it has not.
+    private func ordainedEnd(_ incarnation: Identifier, of member: Identifier) -> UInt64 {
+        guard rules.contains(.endWithTheRoster), let heads = roster.member(member)?.revoked else {
+            return .max
+        }
+        return heads.first { $0.incarnation == incarnation }?.sequence ?? 0
     }
 
     private func incarnation(_ index: Int) -> Identifier {
@@ -122,7 +141,7 @@ public struct LogReading: Sendable {
             let last = keepers.count - 1
             return .entry(incarnation(last), remembered ?? keepers[last].search.question)
         case .heads:
-            return .entry(incarnation(position), keepers[position].search.end - lookBack)
+            return .entry(incarnation(position), keepers[position].end - lookBack)
         case .base: return newest.map { .checkpoint($0) }
         case .keepers, .writers: return .entry(queue[0].incarnation, next)
         case .roster: return .roster
@@ -164,6 +183,9 @@ public struct LogReading: Sendable {
         if keepers[last].search.end == 0 {
             keepers.removeLast()
             pendingMembers.removeFirst()
+        } else {
+            keepers[last].end = min(
+                keepers[last].search.end, ordainedEnd(incarnation(last), of: keepers[last].member))
         }
         nextKeeper()
     }
@@ -174,7 +196,9 @@ public struct LogReading: Sendable {
     private mutating func takeHead(_ reply: Reply) {
         if case .entry(let verified) = reply {
             headEntries[incarnation(position)] = verified
-        } else if lookBack < Self.lookBackLimit, lookBack + 1 < keepers[position].search.end {
+        } else if lookBack < Self.lookBackLimit, lookBack + 1 < keepers[position].end,
+            reply.isThere || !isEnded(keepers[position].member)
+        {
             lookBack += 1
             return
         }
@@ -184,6 +208,7 @@ public struct LogReading: Sendable {
     }
 
     private mutating func skipEmpty() {
+        while position < keepers.count, keepers[position].end == 0 { position += 1 }
         guard position >= keepers.count else { return }
         if newest == nil { beginEntries() } else { phase = .base }
     }
@@ -255,7 +280,7 @@ public struct LogReading: Sendable {
 
     private func end(_ incarnation: Identifier) -> UInt64 {
         keepers.indices.first { self.incarnation($0) == incarnation }
-            .map { keepers[$0].search.end } ?? 0
+            .map { keepers[$0].end } ?? 0
     }
 
     private mutating func takeEntry(_ reply: Reply) {
@@ -298,17 +323,22 @@ public struct LogReading: Sendable {
 
     private mutating func beginChecking() {
         position = 0
-        lookouts = keepers.indices.map {
+        lookouts = keepers.indices.filter { !isEnded(keepers[$0].member) }.map {
             let end = keepers[$0].search.end
             return (incarnation($0), end, LogSearch(from: end, shape: shape))
         }
-        for member in roster.members where member.role == .keeper {
+        for member in roster.members where member.role == .keeper && !isEnded(member.id) {
             let number = (keepers.last { $0.member == member.id }?.number ?? 0) + 1
             lookouts.append(
                 (Incarnation.id(of: member.id, number: number), 0, LogSearch(shape: shape)))
         }
         phase = .checking
         if lookouts.isEmpty || !rules.contains(.readKeepersFirst) { phase = .done }
+    }
+
+    /// Whether nothing that a member still writes can count.
+    private func isEnded(_ member: Identifier) -> Bool {
+        rules.contains(.endWithTheRoster) && roster.member(member)?.revoked != nil
     }
 
     private mutating func takeCheck(_ reply: Reply) {
@@ -356,12 +386,6 @@ public struct LogReading: Sendable {
         } else {
             next += 1
         }
-    }
-}
-
-extension LogReading.Reply {
-    var isThere: Bool {
-        if case .missing = self { false } else { true }
     }
 }
 

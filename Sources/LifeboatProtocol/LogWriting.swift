@@ -155,6 +155,8 @@ public struct LogWriting: Sendable {
     /// Finds its place in its own log, or a new log where somebody else has written to it.
     private mutating func recogniseLog(_ reading: LogReading) {
         if memory.number == 0 { return beginIncarnation(reading) }
+        // Where the root has ended a log, nobody reads on; and nobody appends.
+        if rules.contains(.endWithTheRoster), roster.member(member)?.revoked != nil { return }
         let last = reading.entries[incarnation]?.last
         let covered = reading.base?.checkpoint.logs.first { $0.head.incarnation == incarnation }
         var end: LogHead? = last?.head

@@ -48,11 +48,19 @@ public struct Rules: OptionSet, Hashable, Sendable {
     /// A keeper announces that it stores packs anew, before it does.
     public static let openBeforeTidying = Rules(rawValue: 1 << 19)
 
+    /// A pack of a dead session that was condemned when a session opened is not taken over, even
+    /// if nothing is known of it any more.
+    public static let adoptOnlyIfNeverCondemned = Rules(rawValue: 1 << 20)
+    /// A keeper that was revoked deletes no entries, and readers follow no checkpoint of its that
+    /// does not count.
+    public static let endWithTheRoster = Rules(rawValue: 1 << 21)
+
     public static let all: Rules = [
         .openBeforeReading, .waitForSessions, .markAgain, .trustOnlyNamedPacks,
         .keepForgottenRoots, .respectOtherKeepers, .checkFenceAfterCommit, .announceFenceFirst,
         .ignoreBehindFence, .noticeForeignEntries, .readKeepersFirst, .adoptOpenSessionsOnly,
         .askForNames, .noCheckpointInDoubt, .keepAnchors, .condemnOrphans, .readRosterAgain,
         .relyOnlyOnWhatStands, .lookBeforeDeleting, .openBeforeTidying,
+        .adoptOnlyIfNeverCondemned, .endWithTheRoster,
     ]
 }

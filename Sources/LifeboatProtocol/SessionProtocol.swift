@@ -35,6 +35,9 @@ public struct SessionProtocol: Sendable {
     public private(set) var stage = Stage.starting
     /// Dead sessions of this log whose packs can be taken over.
     public private(set) var adoptable: Set<Identifier> = []
+    /// What was condemned when the session opened. Keepers do not wait for a session that knows of
+    /// it: by the time the session has learned what there is, it may be deleted and summed up.
+    private var condemnedBefore: Set<ObjectReference> = []
     private var opened: LogHead?
     private var committed: LogHead?
 
@@ -103,7 +106,17 @@ public struct SessionProtocol: Sendable {
         return false
     }
 
+    /// Whether a pack of an adoptable session can be taken over, once this one works.
+    public func canAdopt(_ pack: Digest) -> Bool {
+        let reference = ObjectReference(.pack, pack)
+        let isCondemned = ledger.condemned[reference] != nil || ledger.doomed.contains(reference)
+        let wasCondemned =
+            rules.contains(.adoptOnlyIfNeverCondemned) && condemnedBefore.contains(reference)
+        return !isCondemned && !wasCondemned
+    }
+
     private mutating func open() {
+        condemnedBefore = ledger.doomed.union(ledger.condemned.keys)
         let sessions = Set(writing.log?.sessions.keys.map { $0 } ?? [])
         let dead = sessions.subtracting(alive)
         adoptable = dead

@@ -64,6 +64,12 @@ public enum Campaign {
         .init(
             name: "openBeforeTidying", rule: .openBeforeTidying,
             purpose: "moving chunks into a pack that another keeper took for an orphan"),
+        .init(
+            name: "adoptOnlyIfNeverCondemned", rule: .adoptOnlyIfNeverCondemned,
+            purpose: "taking over a pack whose deletion has been summed up already"),
+        .init(
+            name: "endWithTheRoster", rule: .endWithTheRoster,
+            purpose: "following a checkpoint of a keeper that was revoked before it"),
     ]
 
     public static func run(

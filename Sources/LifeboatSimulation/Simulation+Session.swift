@@ -138,12 +138,10 @@ extension Simulation {
             rules.contains(.adoptOpenSessionsOnly)
             ? session.with({ $0.adoptable })
             : Set(hosts[host].journal.keys)
-        for (session, packs) in hosts[host].journal.sorted(by: { $0.key < $1.key })
-        where adoptable.contains(session) {
+        for (dead, packs) in hosts[host].journal.sorted(by: { $0.key < $1.key })
+        where adoptable.contains(dead) {
             adopted += packs.filter { pack in
-                let reference = ObjectReference(.pack, pack)
-                return ledger.condemned[reference] == nil && !ledger.doomed.contains(reference)
-                    && ledger.packs[pack] == nil
+                session.with({ $0.canAdopt(pack) }) && ledger.packs[pack] == nil
             }
         }
         work.stored = adopted

@@ -93,13 +93,14 @@ class Host:
         self.lab = lab
         self.opened = []
         name = next(iter(lab.objects("keys/")))
-        payload, _ = cbor(self.read(name)[12:])
-        head = {k: v for k, v in payload.items() if k not in (6, 7)}
+        slot = self.read(name)
+        payload, _ = cbor(slot[12:])
+        head = {k: v for k, v in payload.items() if k < 6}
         log_cost, block, lanes = payload[3]
         key = hashlib.scrypt(password, salt=payload[4], n=1 << log_cost, r=block, p=lanes,
                              maxmem=1 << 28, dklen=32)
         keys, _ = cbor(opener(key)(
-            0, b"LBKS" + bytes(4) + encode(head), payload[6]))
+            0, slot[:8] + encode(head), payload[6]))
         self.repository, self.domain, self.secret = keys[1], keys[4], keys[5]
         self.keys = keys
 

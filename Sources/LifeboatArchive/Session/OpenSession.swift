@@ -48,16 +48,7 @@ final class OpenSession: @unchecked Sendable {
                     try journal.remove()
                     continue
                 }
-                let ledger = session.ledger
-                abandoned.append(
-                    (
-                        journal,
-                        packs.filter { pack in
-                            let reference = ObjectReference(.pack, pack)
-                            return ledger.condemned[reference] == nil
-                                && !ledger.doomed.contains(reference)
-                        }
-                    ))
+                abandoned.append((journal, packs.filter(session.canAdopt)))
             }
         } catch {
             for (journal, _) in dead { journal.release() }
