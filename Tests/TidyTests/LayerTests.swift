@@ -15,7 +15,7 @@ import Testing
             "LifeboatFormat": core,
             "LifeboatCodec": core.union(["CZstd", "CCrypto"]),
             "LifeboatSystem": core.union(["CLinux"]),
-            "LifeboatStore": core.union(["LifeboatSystem"]),
+            "LifeboatStore": core.union(["LifeboatSystem", "CCrypto"]),
             "LifeboatVolume": core.union(["LifeboatSystem"]),
             "LifeboatProtocol": core.union(["LifeboatFormat"]),
             "LifeboatSimulation": core.union(["LifeboatFormat", "LifeboatProtocol"]),
@@ -42,7 +42,8 @@ import Testing
         "ArgumentParser": ["LifeboatCommand", "LifeboatLab", "LifeboatSimulate"],
         "Foundation": ["LifeboatCommand", "LifeboatLab"],
         // swift-crypto's interface is in terms of its `Data`.
-        "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec"],
+        "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec", "LifeboatStore"],
+        "Yams": ["LifeboatStore"],
         "Dispatch": ["LifeboatCommand"],
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",
