@@ -70,7 +70,7 @@ install_packages() {
 }
 
 # shellcheck disable=SC2034  # used by the scripts that source this
-BUILD_PACKAGES=(libzstd-dev libssl-dev libqrencode-dev pkg-config)
+BUILD_PACKAGES=(libzstd-dev libssl-dev libcurl4-openssl-dev libqrencode-dev pkg-config)
 
 # e2fsprogs and some others live in sbin, which is not on everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

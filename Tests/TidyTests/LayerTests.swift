@@ -15,7 +15,7 @@ import Testing
             "LifeboatFormat": core,
             "LifeboatCodec": core.union(["CZstd", "CCrypto"]),
             "LifeboatSystem": core.union(["CLinux"]),
-            "LifeboatStore": core.union(["LifeboatSystem", "CCrypto"]),
+            "LifeboatStore": core.union(["LifeboatSystem", "CCurl", "CCrypto"]),
             "LifeboatVolume": core.union(["LifeboatSystem"]),
             "LifeboatProtocol": core.union(["LifeboatFormat"]),
             "LifeboatSimulation": core.union(["LifeboatFormat", "LifeboatProtocol"]),
