@@ -46,6 +46,9 @@ final class SwiftSession: @unchecked Sendable {
         }
     }
 
+    /// Seconds since a token was asked for.
+    func age(of token: SwiftToken) -> Double { now() - token.start }
+
     private func lockedToken() throws(LifeboatError) -> SwiftToken {
         while true {
             let time = now()
