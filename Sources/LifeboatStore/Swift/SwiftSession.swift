@@ -14,6 +14,7 @@ final class SwiftSession: @unchecked Sendable {
     // All below is guarded by the condition.
     private var current: SwiftToken?
     private var isRenewing = false
+    private var waiters = 0
     /// How many renewals have ended, and how the last one failed.
     private var renewalCount = 0
     private var failure: LifeboatError?
@@ -46,6 +47,9 @@ final class SwiftSession: @unchecked Sendable {
         }
     }
 
+    /// How many threads wait for a renewal.
+    var waiterCount: Int { condition.withLock { waiters } }
+
     /// Seconds since a token was asked for.
     func age(of token: SwiftToken) -> Double { now() - token.start }
 
@@ -58,7 +62,9 @@ final class SwiftSession: @unchecked Sendable {
             }
             guard isRenewing else { return try renew(at: time) }
             let seen = renewalCount
+            waiters += 1
             while isRenewing, renewalCount == seen { condition.wait() }
+            waiters -= 1
             if current == nil, let failure { throw failure }
         }
     }
