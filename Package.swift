@@ -64,7 +64,8 @@ targets += module(
     ], tests: ["LifeboatTesting"])
 targets += [
     .target(
-        name: "LifeboatTesting", dependencies: ["LifeboatCore", "LifeboatStore", "LifeboatVolume"],
+        name: "LifeboatTesting",
+        dependencies: ["LifeboatCore", "LifeboatSystem", "LifeboatStore", "LifeboatVolume"],
         swiftSettings: settings),
     .executableTarget(
         name: "LifeboatFuzz",
