@@ -65,7 +65,8 @@ targets += module(
     ], tests: ["LifeboatTesting"])
 targets += [
     .target(
-        name: "LifeboatTesting", dependencies: ["LifeboatCore", "LifeboatStore", "LifeboatVolume"],
+        name: "LifeboatTesting",
+        dependencies: ["LifeboatCore", "LifeboatSystem", "LifeboatStore", "LifeboatVolume"],
         swiftSettings: settings),
     .executableTarget(
         name: "LifeboatFuzz",

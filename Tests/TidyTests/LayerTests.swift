@@ -28,7 +28,7 @@ import Testing
                     "LifeboatProtocol",
                 ]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
-            "LifeboatTesting": core.union(["LifeboatStore", "LifeboatVolume"]),
+            "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
                 "LifeboatTesting",
@@ -40,7 +40,9 @@ import Testing
     private static let foreign: [String: Set<String>] = [
         "Crypto": ["LifeboatCodec"],
         "ArgumentParser": ["LifeboatCommand", "LifeboatLab", "LifeboatSimulate"],
-        "Foundation": ["LifeboatCommand", "LifeboatLab"],
+        "Foundation": ["LifeboatCommand", "LifeboatLab", "LifeboatStore"],
+        // The answers of S3 are XML.
+        "FoundationXML": ["LifeboatStore"],
         // swift-crypto's interface is in terms of its `Data`.
         "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec", "LifeboatStore"],
         "Yams": ["LifeboatStore"],

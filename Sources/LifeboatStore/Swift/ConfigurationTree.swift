@@ -25,12 +25,19 @@ enum ConfigurationTree: Equatable, Sendable {
             self = isNull ? .nothing : .text(scalar.string)
         case .sequence(let sequence): self = .list(sequence.map(Self.init))
         case .mapping(let mapping):
-            var table: [String: ConfigurationTree] = [:]
+            var own: [String: ConfigurationTree] = [:]
+            var shared: [String: ConfigurationTree] = [:]
             for (key, value) in mapping {
                 guard let name = key.scalar?.string else { continue }
-                table[name] = ConfigurationTree(value)
+                let part = ConfigurationTree(value)
+                // What `<<` names counts where the table itself says nothing.
+                guard name == "<<" else {
+                    own[name] = part
+                    continue
+                }
+                for source in [part] + part.list.reversed() { shared.merge(source.table) { $1 } }
             }
-            self = .table(table)
+            self = .table(shared.merging(own) { $1 })
         case .alias: self = .nothing
         }
     }

@@ -86,7 +86,7 @@ enum KeystoneIdentity: Sendable, Hashable {
     /// For messages: who it is, without secrets.
     var text: String {
         switch self {
-        case .password(_, let user, _): "user \(user.text)"
+        case .password(_, let user, let project): "user \(user.text) of project \(project.text)"
         case .applicationCredential(.id(let id), _): "application credential \(id)"
         case .applicationCredential(.name(let name, _), _): "application credential \(name)"
         }

@@ -7,17 +7,18 @@ extension SwiftCredentials {
     /// - A cloud that the location or `OS_CLOUD` names is looked up in `clouds.yaml`.
     /// - Else variables count: `OS_*` before `ST_*`.
     /// - Without any of them, a `clouds.yaml` with a single cloud will do.
-    public static func find(for location: SwiftLocation) throws(LifeboatError) -> SwiftCredentials {
-        var environment: [String: String] = [:]
-        for name in variables { environment[name] = Files.environment(name) }
-        return try find(for: location, environment, home: Files.homeDirectory) {
+    public static func find(
+        for location: SwiftLocation, _ environment: [String: String]
+    ) throws(LifeboatError) -> SwiftCredentials {
+        let home = environment["HOME"] ?? Files.homeDirectory
+        return try find(for: location, environment, home: home) {
             path throws(LifeboatError) in
             guard Files.exists(path) else { return nil }
             return try Files.readWhole(path, limit: 4 << 20)
         }
     }
 
-    /// As `find(for:)`, in an environment and files that the caller gives.
+    /// As `find(for:_:)`, with files that the caller gives.
     static func find(
         for location: SwiftLocation, _ environment: [String: String], home: String,
         read: CloudsFile.Reader
@@ -63,16 +64,4 @@ extension SwiftCredentials {
             advice: "set OS_CLOUD to a cloud of clouds.yaml, or OS_AUTH_URL and what belongs to it,"
                 + " or ST_AUTH, ST_USER and ST_KEY")
     }
-
-    /// All that are looked at.
-    private static let variables =
-        [
-            "AUTH_URL", "AUTH_TYPE", "AUTH_TOKEN", "STORAGE_URL", "USERNAME", "USER_ID", "PASSWORD",
-            "PROJECT_NAME", "PROJECT_ID", "TENANT_NAME", "TENANT_ID", "USER_DOMAIN_NAME",
-            "USER_DOMAIN_ID", "PROJECT_DOMAIN_NAME", "PROJECT_DOMAIN_ID", "DEFAULT_DOMAIN",
-            "DEFAULT_DOMAIN_ID", "DEFAULT_DOMAIN_NAME", "REGION_NAME", "INTERFACE",
-            "ENDPOINT_TYPE", "APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_NAME",
-            "APPLICATION_CREDENTIAL_SECRET", "CACERT", "CLOUD", "CLIENT_CONFIG_FILE",
-            "CLIENT_SECURE_FILE",
-        ].map { "OS_\($0)" } + ["ST_AUTH", "ST_USER", "ST_KEY", "XDG_CONFIG_HOME"]
 }

@@ -60,6 +60,17 @@ public struct SwiftCredentials: Sendable, Hashable {
         }
     }
 
+    /// Who it is and where, without secrets: others may be allowed other things.
+    var account: String {
+        let who =
+            switch identity {
+            case .keystone(let identity): identity.text
+            case .legacy(let user, _): "user \(user)"
+            case .token: "token"
+            }
+        return "\(who) \(authURL) \(storageURL ?? "") \(region ?? "")"
+    }
+
     /// A setting that has to be there.
     static func required<Value>(
         _ value: Value?, _ name: String, _ otherVariable: String? = nil, _ settings: CloudSettings

@@ -42,4 +42,17 @@ extension SwiftStore {
         }
         return answer.isComplete(names.count)
     }
+
+    /// A day: no probe takes as long.
+    private static var probeLifetime: UInt64 { 86_400_000 }
+
+    /// Removes what probes that died have left.
+    public func cleanTemporaries() throws(LifeboatError) -> Int {
+        var left: [ObjectName] = []
+        try list(S3Probe.prefix) { name, _ throws(LifeboatError) in
+            if let age = S3Probe.age(of: name), age > Self.probeLifetime { left.append(name) }
+        }
+        try delete(left)
+        return left.count
+    }
 }

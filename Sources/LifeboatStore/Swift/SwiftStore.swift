@@ -12,7 +12,14 @@ public final class SwiftStore: ObjectStore {
     private let prefix: String
     let connection: SwiftConnection
     let pageCount: Int?
+    private let cache: CapabilityCache?
+    private let known = Guarded<Known?>(nil)
     private let information = Guarded<Information>(.unknown)
+
+    private struct Known: Sendable {
+        var capabilities: StoreCapabilities
+        var time: UInt64
+    }
 
     /// What the server tells of itself.
     private enum Information: Sendable {
@@ -27,15 +34,28 @@ public final class SwiftStore: ObjectStore {
     /// What Swift takes unless it is set up otherwise.
     private static let usualMaximum: UInt64 = 5_368_709_122
 
-    /// `pageCount`: how many objects a page of a listing has; `nil` leaves it to the server.
+    /// Opens the store; nothing is asked of it until it is used.
+    public convenience init(
+        _ location: SwiftLocation, _ options: StoreOptions
+    ) throws(LifeboatError) {
+        let credentials = try SwiftCredentials.find(for: location, options.environment)
+        var http = HTTPOptions()
+        http.authorityFile = credentials.caFile
+        self.init(location, credentials, options, transport: HTTPClient(http))
+    }
+
     init(
-        _ location: SwiftLocation, _ credentials: SwiftCredentials,
-        transport: any SwiftTransport, session: SwiftSession? = nil, pageCount: Int? = nil
+        _ location: SwiftLocation, _ credentials: SwiftCredentials, _ options: StoreOptions,
+        transport: any SwiftTransport, session: SwiftSession? = nil
     ) {
         self.location = location.description
         container = location.container
         prefix = location.prefix.isEmpty ? "" : location.prefix + "/"
-        self.pageCount = pageCount
+        pageCount = options.listingPageCount
+        cache = options.cacheDirectory.map {
+            CapabilityCache(
+                directory: $0, location: location.description, user: credentials.account)
+        }
         let authentication = SwiftAuthentication(credentials: credentials, transport: transport)
         connection = SwiftConnection(
             transport: transport,
@@ -44,7 +64,27 @@ public final class SwiftStore: ObjectStore {
     }
 
     public var capabilities: StoreCapabilities {
-        StoreCapabilities(conditionalPut: false, maximumObjectBytes: Self.usualMaximum)
+        recall()?.capabilities
+            ?? StoreCapabilities(conditionalPut: false, maximumObjectBytes: Self.usualMaximum)
+    }
+
+    public var probeTime: UInt64? { recall()?.time }
+
+    public func probe() throws(LifeboatError) {
+        let time = Clock.milliseconds()
+        var found = try SwiftProbe(store: self).run()
+        found.maximumObjectBytes =
+            try serverInformation()?.swift?.max_file_size ?? Self.usualMaximum
+        known.withLock { $0 = Known(capabilities: found, time: time) }
+        cache?.save(found, at: time)
+    }
+
+    private func recall() -> Known? {
+        if let known = known.withLock({ $0 }) { return known }
+        guard let record = cache?.load() else { return nil }
+        let found = Known(capabilities: record.capabilities, time: record.time)
+        known.withLock { $0 = found }
+        return found
     }
 
     /// What the server tells of itself; asked once.
@@ -130,7 +170,7 @@ public final class SwiftStore: ObjectStore {
 
     private static let messageLimit = 1 << 16
 
-    /// The container.
+    /// The container itself.
     var resource: SwiftConnection.Resource {
         SwiftConnection.Resource(path: "/" + PercentText.encode(container))
     }

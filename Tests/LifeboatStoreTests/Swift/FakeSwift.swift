@@ -28,6 +28,7 @@ final class FakeSwift: SwiftTransport {
     struct State: Sendable {
         var objects: [String: Object] = [:]
         var containers: Set<String> = ["c"]
+        var containerHeaders: [(name: String, value: String)] = []
         var tokens: Set<String> = []
         var tokenCount = 0
         var lifetime: Int? = 86_400
@@ -58,7 +59,8 @@ final class FakeSwift: SwiftTransport {
     static let storageURL = "http://swift:8080/v1/AUTH_test"
 
     func store(
-        _ location: String = "swift:c/p", now: @escaping @Sendable () -> Double = { 0 }
+        _ location: String = "swift:c/p", _ options: StoreOptions = StoreOptions(),
+        now: @escaping @Sendable () -> Double = { 0 }
     ) throws -> SwiftStore {
         let location = try SwiftLocation(location)
         let credentials = try SwiftCredentials.find(
@@ -71,7 +73,7 @@ final class FakeSwift: SwiftTransport {
         let session = SwiftSession(now: now) { () throws(LifeboatError) in
             try authentication.grant()
         }
-        return SwiftStore(location, credentials, transport: self, session: session)
+        return SwiftStore(location, credentials, options, transport: self, session: session)
     }
 
     // MARK: transport

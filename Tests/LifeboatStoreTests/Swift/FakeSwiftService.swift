@@ -46,6 +46,8 @@ struct FakeSwiftService {
         switch request.method {
         case .put: return put(&state)
         case .get where isContainer: return list(container, state)
+        case .head where isContainer:
+            return HTTPResponse(status: 204, headers: state.containerHeaders)
         case .get, .head: return get(state)
         case .delete:
             let gone = state.objects.removeValue(forKey: path)

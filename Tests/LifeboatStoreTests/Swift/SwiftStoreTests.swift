@@ -47,6 +47,52 @@ import Testing
         try store.put("x", bytes: [1])
     }
 
+    // MARK: capabilities
+
+    @Test(arguments: [false, true]) func `capabilities are tried`(compares: Bool) throws {
+        let folder = try TemporaryDirectory()
+        let server = FakeSwift()
+        server.set { $0.ignoresConditions = !compares }
+        let options = StoreOptions(cacheDirectory: folder.path)
+        let store = try server.store("swift:c/p", options)
+        #expect(store.probeTime == nil)
+        #expect(!store.capabilities.conditionalPut)
+        try store.probe()
+        #expect(server.names == [])
+        let expected = StoreCapabilities(
+            conditionalPut: false, maximumObjectBytes: 3_100_000,
+            payloadCheck: compares ? .md5 : .none)
+        #expect(store.capabilities == expected)
+        #expect(store.probeTime != nil)
+        // Another run remembers.
+        let again = try server.store("swift:c/p", options)
+        #expect(again.capabilities == expected)
+        #expect(again.probeTime == store.probeTime)
+    }
+
+    @Test func `who may not delete, and versions`() throws {
+        let server = FakeSwift()
+        server.set {
+            $0.containerHeaders = [(name: "X-Versions-Enabled", value: "true")]
+            $0.faults = ["DELETE": [1: .status(403)]]
+        }
+        let store = try server.store()
+        try store.probe()
+        #expect(!store.capabilities.deletes)
+        #expect(store.capabilities.versioning)
+    }
+
+    @Test func `what old probes left is removed`() throws {
+        let server = FakeSwift()
+        let store = try server.store()
+        let now = Clock.milliseconds()
+        for name in ["probe/1000-aa/a", "probe/\(now)-bb/a", "probe/x", "packs/1"] {
+            try store.put(ObjectName(name), bytes: [1])
+        }
+        #expect(try store.cleanTemporaries() == 1)
+        #expect(server.names == ["c/p/packs/1", "c/p/probe/\(now)-bb/a", "c/p/probe/x"])
+    }
+
     // MARK: tokens
 
     @Test(arguments: [nil, 86_400]) func `a token that was refused is renewed`(
@@ -144,14 +190,14 @@ import Testing
         let store = try server.store()
         server.set {
             $0.ignoresConditions = ignoresConditions
-            $0.faults = ["PUT": [1: .another([9])], "HEAD": [:]]
+            $0.faults = ["PUT": [1: .another([9])]]
         }
         // Who comes a little late on a server without conditions replaces the other's object.
         let result = code { () throws(LifeboatError) in try store.put("x", bytes: [1]) }
         #expect(result == (ignoresConditions ? nil : .exists))
         #expect(try store.get("x", limit: 9) == (ignoresConditions ? [1] : [9]))
         // And who was replaced is told so.
-        server.set { $0.faults = ["HEAD": [5: .another([7])]] }
+        server.set { $0.faults = ["HEAD": [4: .another([7])]] }
         #expect(code { () throws(LifeboatError) in try store.put("y", bytes: [1]) } == .exists)
     }
 
