@@ -103,10 +103,13 @@ public final class SwiftStore: ObjectStore {
         return bulk.max_deletes_per_request ?? Self.usualBulkLimit
     }
 
-    /// Makes the container; one that is there is no error.
+    /// Makes the container unless it is there already.
     public func makeContainer() throws(LifeboatError) {
-        let response = try connection.send(.put, resource, subject: location).response
-        guard (200..<300).contains(response.status) else { throw error(response, location) }
+        // Who was only given access to it may not make containers.
+        let found = try connection.send(.head, resource, subject: location).response
+        if (200..<300).contains(found.status) { return }
+        let made = try connection.send(.put, resource, subject: location).response
+        guard (200..<300).contains(made.status) else { throw error(made, location) }
     }
 
     public func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
