@@ -15,7 +15,8 @@ public struct RepositoryAccess: Sendable {
         case recoveryKey(String)
     }
 
-    /// A directory's path, or the address of a bucket such as `s3:https://HOST/BUCKET/PREFIX`.
+    /// A directory's path, or the address of a bucket or container, such as
+    /// `s3:https://HOST/BUCKET/PREFIX` or `swift:CONTAINER/PREFIX`.
     public var location: String
     public var secret: Secret
     /// The recovery key file where the operation reads data back, besides `secret`.
@@ -46,7 +47,8 @@ public struct RepositoryAccess: Sendable {
         _ = try StoreLocation(location)
     }
 
-    /// Opens what `location` names; `makes` the directory or the bucket if it is missing.
+    /// Opens what `location` names; `makes` the directory, bucket or container if it
+    /// is missing.
     func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(location)
         let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)

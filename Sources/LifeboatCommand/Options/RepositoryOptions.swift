@@ -8,7 +8,8 @@ struct RepositoryOptions: ParsableArguments {
         name: [.customShort("r"), .customLong("repo")],
         help: ArgumentHelp(
             """
-            The repository: a directory, or s3:https://HOST/BUCKET/PREFIX. Or LIFEBOAT_REPO.
+            The repository: a directory, s3:https://HOST/BUCKET/PREFIX or \
+            swift:CONTAINER/PREFIX. Or LIFEBOAT_REPO.
             """, valueName: "repo"),
         completion: .directory)
     var repository: String?

@@ -68,6 +68,10 @@ enum EnvironmentVariable: String, CaseIterable {
     case profile = "AWS_PROFILE"
     case region = "AWS_REGION"
     case certificates = "AWS_CA_BUNDLE"
+    case cloud = "OS_CLOUD"
+    case identityService = "OS_AUTH_URL"
+    case cloudCertificates = "OS_CACERT"
+    case swiftAuthentication = "ST_AUTH"
 
     var meaning: String {
         switch self {
@@ -83,6 +87,11 @@ enum EnvironmentVariable: String, CaseIterable {
         case .profile: "the profile of ~/.aws to use where no access key is set"
         case .region: "the region of the bucket"
         case .certificates: "a file with certificates of authorities to trust"
+        case .cloud: "the cloud of clouds.yaml for a repository in an OpenStack Swift container"
+        case .identityService:
+            "Keystone, where no cloud is named; with the other OS_ variables of OpenStack"
+        case .cloudCertificates: "a file with certificates of authorities to trust"
+        case .swiftAuthentication: "Swift's own authentication; with ST_USER and ST_KEY"
         }
     }
 }

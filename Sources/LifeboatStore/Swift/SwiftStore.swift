@@ -128,20 +128,27 @@ public final class SwiftStore: ObjectStore {
     public func read(
         _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) -> Int {
-        guard target.count > 0 else { return 0 }
-        let last = offset + UInt64(target.count) - 1
+        // No object reaches as far.
+        guard !target.isEmpty, offset < UInt64(Int64.max) else {
+            if try size(name) != nil { return 0 }
+            throw LifeboatError(.missing, "\(name) is not there", subject: name.path)
+        }
+        let end = offset + UInt64(target.count)
         let response = try connection.send(
             .get, resource(name), subject: name.path,
-            headers: [("Range", "bytes=\(offset)-\(last)")], target: target
+            headers: [("Range", "bytes=\(offset)-\(end - 1)")], target: target,
+            limit: Self.messageLimit
         ).response
         switch response.status {
         case 206:
-            let range = response.header("Content-Range") ?? ""
-            guard range.hasPrefix("bytes \(offset)-") else { throw otherRange(name) }
+            let range = response.header("Content-Range").flatMap { ContentRange($0) }
+            guard let range, range.first == offset,
+                offset + UInt64(response.receivedCount) == min(end, range.total ?? end)
+            else { throw otherPart(name) }
             return response.receivedCount
         // The whole object, where it is no larger than what was asked for.
         case 200 where offset == 0: return response.receivedCount
-        case 200: throw otherRange(name)
+        case 200: throw otherPart(name)
         // It ends before the offset.
         case 416: return 0
         default: throw error(response, name.path)
@@ -200,7 +207,7 @@ public final class SwiftStore: ObjectStore {
         SwiftRefusal.error(response, subject: subject, container: container)
     }
 
-    private func otherRange(_ name: ObjectName) -> LifeboatError {
+    private func otherPart(_ name: ObjectName) -> LifeboatError {
         LifeboatError(
             .unavailable, "the object store sends another part of \(name) than was asked for",
             subject: name.path)

@@ -37,6 +37,25 @@ import Testing
         #expect(told == ["a/b"])
     }
 
+    @Test func `odd parts`() throws {
+        let store = try FakeSwift().store()
+        try store.put("x", bytes: [1, 2, 3])
+        var target = [UInt8](repeating: 9, count: 2)
+        for (offset, expected) in [(UInt64.max, 0), (UInt64.max - 1, 0), (3, 0), (2, 1), (0, 2)] {
+            let count = try target.withMutableBytes { bytes throws(LifeboatError) in
+                try store.read("x", at: offset, into: bytes)
+            }
+            #expect(count == expected)
+        }
+        #expect(target == [1, 2])
+        let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        #expect(try store.read("x", at: 0, into: nothing) == 0)
+        let result = code { () throws(LifeboatError) in
+            _ = try store.read("y", at: 0, into: nothing)
+        }
+        #expect(result == .missing)
+    }
+
     @Test func `a container is made once`() throws {
         let server = FakeSwift()
         server.set { $0.containers = [] }
