@@ -4,6 +4,8 @@
 public final class TrafficLimit: Sendable {
     /// The longest wait without a look at the rate, in seconds.
     private static let step = 0.1
+    /// The shortest sleep that is worth it; what it is too long by is saved up.
+    private static let leastStep = 0.001
 
     private let bucket: Guarded<TokenBucket?>
     private let now: @Sendable () -> Double
@@ -60,7 +62,7 @@ public final class TrafficLimit: Sendable {
             let moment = now()
             let seconds = bucket.withLock { $0?.take(byteCount, now: moment) ?? 0 }
             guard seconds > 0 else { return moment - begin }
-            sleep(min(seconds, Self.step))
+            sleep(min(max(seconds, Self.leastStep), Self.step))
         }
     }
 }

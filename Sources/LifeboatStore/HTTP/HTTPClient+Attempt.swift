@@ -5,6 +5,10 @@ internal import LifeboatSystem
 /// OpenSSL's numbers for a certificate that is not valid yet, or not any more.
 private let certificateTimes = [9, 10]
 
+/// The numbers that stay when the certificate is good and only its name is not; libcurl compares
+/// that itself.
+private let certificateNames = [0, 1, 62, 64]
+
 extension HTTPClient {
     /// What one attempt came to, and what is to be known besides.
     struct Attempt {
@@ -104,7 +108,7 @@ extension HTTPClient {
         switch code {
         case CURLE_PEER_FAILED_VERIFICATION:
             let result = handle.verifyResult
-            if result == 0 { return .wrongName }
+            if certificateNames.contains(result) { return .wrongName }
             return certificateTimes.contains(result) ? .expired : .untrusted
         case CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: return .authorityFile
         case CURLE_INTERFACE_FAILED: return .source

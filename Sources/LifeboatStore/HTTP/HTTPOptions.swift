@@ -8,7 +8,7 @@ struct HTTPOptions: Sendable {
     var parallel = ParallelLimit.Bounds()
     /// Certificates in PEM form of the authorities to trust; `nil` for the system's.
     var authorityFile: String?
-    /// The address to connect from. Not together with `interface`.
+    /// The address to connect from; not together with `interface`.
     var sourceAddress: String?
     /// The network interface to connect through.
     var interface: String?
