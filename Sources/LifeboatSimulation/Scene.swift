@@ -16,6 +16,8 @@ struct Scene: Sendable {
         case forgetting
         /// Keepers that exist twice.
         case twins
+        /// Writers that die when they have stored something, and come back slowly.
+        case orphans
     }
 
     var theme = Theme.mixed
@@ -57,7 +59,7 @@ struct Scene: Sendable {
         endsWithCollection = random.chance(300)
         theme = random.among([
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .doubt, .forgetting, .twins,
-            random.chance(300) ? .long : .twins,
+            .orphans, random.chance(300) ? .long : .twins,
         ])
         switch theme {
         case .mixed: break
@@ -69,6 +71,7 @@ struct Scene: Sendable {
         case .doubt: setDoubt(&random)
         case .forgetting: setForgetting(&random)
         case .twins: setTwins(&random)
+        case .orphans: setOrphans(&random)
         }
     }
 
@@ -151,5 +154,21 @@ struct Scene: Sendable {
         faults.clone = random.among([0, 5])
         faults.keeperNap = random.among([30, 100])
         faults.writerNap = 0
+    }
+
+    private mutating func setOrphans(_ random: inout Randomness) {
+        quieten(&random)
+        writers = 1 + random.below(2)
+        keepers = 1
+        processes = 1
+        sessions = 8
+        operations = 12
+        chunks = 6
+        forgetting = 0
+        faults.dying = random.among([300, 600])
+        rest = random.among([50, 200])
+        faults.longestSleep = random.among([150, 400])
+        faults.writerNap = random.among([300, 500])
+        faults.keeperNap = 0
     }
 }

@@ -46,6 +46,10 @@ extension Simulation {
             hosts[host].processes[process].work.stored.append(next.pack)
             hosts[host].journal[id, default: []].append(next.pack)
             note(host, process, "stored pack \(next.pack.brief) \(bits(next.chunks))", 5)
+            if random.chance(faults.dying) {
+                note(host, process, "crash", 1)
+                hosts[host].crash(process)
+            }
         } else if let run = hosts[host].processes[process].work.run {
             guard put(ObjectReference(.indexRun, run), .init()) else { return }
             hosts[host].processes[process].work.run = nil
