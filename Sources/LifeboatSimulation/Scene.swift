@@ -42,6 +42,8 @@ struct Scene: Sendable {
     /// has decided, in 1000.
     var cloning = 0
     var hesitation = 0
+    /// How often the index does not know a chunk, so that it is stored again, in 1000.
+    var duplicates = 200
     /// How close anchors are.
     var bitsPerLevel: UInt64 = 2
     /// How many of the points that could be forgotten are, in 1000.
@@ -59,7 +61,7 @@ struct Scene: Sendable {
         endsWithCollection = random.chance(300)
         theme = random.among([
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .doubt, .forgetting, .twins,
-            .orphans, random.chance(300) ? .long : .twins,
+            random.chance(300) ? .long : .twins, random.chance(300) ? .orphans : .twins,
         ])
         switch theme {
         case .mixed: break
@@ -147,7 +149,9 @@ struct Scene: Sendable {
         operations = 7
         chunks = 4 + random.below(4)
         cloning = 200
-        hesitation = random.among([0, 300])
+        hesitation = random.among([0, 300, 900])
+        duplicates = random.among([200, 600])
+        faults.longestSleep = random.among([200, 600, 1500, 3000])
         bitsPerLevel = random.among([1, 2])
         forgetting = random.among([200, 400])
         forgetfulness = 1000

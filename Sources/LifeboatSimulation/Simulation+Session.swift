@@ -161,7 +161,7 @@ extension Simulation {
             let bit = 1 << UInt64(chunk) as UInt64
             guard available & bit == 0 else { continue }
             // The index may not know it.
-            if known & bit != 0, !random.chance(200) {
+            if known & bit != 0, !random.chance(scene.duplicates) {
                 available |= bit
             } else {
                 missing |= bit
