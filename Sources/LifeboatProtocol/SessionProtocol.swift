@@ -35,8 +35,10 @@ public struct SessionProtocol: Sendable {
     public private(set) var stage = Stage.starting
     /// Dead sessions of this log whose packs can be taken over.
     public private(set) var adoptable: Set<Identifier> = []
-    /// What was condemned when the session opened. Keepers do not wait for a session that knows of
-    /// it: by the time the session has learned what there is, it may be deleted and summed up.
+    /// What was condemned when the session opened.
+    ///
+    /// Keepers do not wait for a session that knows of it: by the time the session has learned what
+    /// there is, it may be deleted and summed up.
     private var condemnedBefore: Set<ObjectReference> = []
     private var opened: LogHead?
     private var committed: LogHead?

@@ -7,6 +7,8 @@ struct Faults: Sendable {
     var staleListing = 0
     /// Per step of a process.
     var crash = 0
+    /// Per pack that a writer has stored: it crashes.
+    var dying = 0
     var sleep = 0
     /// Where a process has just learnt or told something: there an interruption is worth most.
     var writerNap = 0

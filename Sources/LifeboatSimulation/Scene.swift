@@ -16,6 +16,8 @@ struct Scene: Sendable {
         case forgetting
         /// Keepers that exist twice.
         case twins
+        /// Writers that die when they have stored something, and come back slowly.
+        case orphans
     }
 
     var theme = Theme.mixed
@@ -40,6 +42,8 @@ struct Scene: Sendable {
     /// has decided, in 1000.
     var cloning = 0
     var hesitation = 0
+    /// How often the index does not know a chunk, so that it is stored again, in 1000.
+    var duplicates = 200
     /// How close anchors are.
     var bitsPerLevel: UInt64 = 2
     /// How many of the points that could be forgotten are, in 1000.
@@ -57,7 +61,7 @@ struct Scene: Sendable {
         endsWithCollection = random.chance(300)
         theme = random.among([
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .doubt, .forgetting, .twins,
-            random.chance(300) ? .long : .twins,
+            random.chance(300) ? .long : .twins, random.chance(300) ? .orphans : .twins,
         ])
         switch theme {
         case .mixed: break
@@ -69,6 +73,7 @@ struct Scene: Sendable {
         case .doubt: setDoubt(&random)
         case .forgetting: setForgetting(&random)
         case .twins: setTwins(&random)
+        case .orphans: setOrphans(&random)
         }
     }
 
@@ -144,12 +149,30 @@ struct Scene: Sendable {
         operations = 7
         chunks = 4 + random.below(4)
         cloning = 200
-        hesitation = random.among([0, 300])
+        hesitation = random.among([0, 300, 900])
+        duplicates = random.among([200, 600])
+        faults.longestSleep = random.among([200, 600, 1500, 3000])
         bitsPerLevel = random.among([1, 2])
         forgetting = random.among([200, 400])
         forgetfulness = 1000
         faults.clone = random.among([0, 5])
         faults.keeperNap = random.among([30, 100])
         faults.writerNap = 0
+    }
+
+    private mutating func setOrphans(_ random: inout Randomness) {
+        quieten(&random)
+        writers = 1 + random.below(2)
+        keepers = 1
+        processes = 1
+        sessions = 8
+        operations = 12
+        chunks = 6
+        forgetting = 0
+        faults.dying = random.among([300, 600])
+        rest = random.among([50, 200])
+        faults.longestSleep = random.among([150, 400])
+        faults.writerNap = random.among([300, 500])
+        faults.keeperNap = 0
     }
 }

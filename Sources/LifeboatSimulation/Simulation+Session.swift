@@ -46,6 +46,10 @@ extension Simulation {
             hosts[host].processes[process].work.stored.append(next.pack)
             hosts[host].journal[id, default: []].append(next.pack)
             note(host, process, "stored pack \(next.pack.brief) \(bits(next.chunks))", 5)
+            if random.chance(faults.dying) {
+                note(host, process, "crash", 1)
+                hosts[host].crash(process)
+            }
         } else if let run = hosts[host].processes[process].work.run {
             guard put(ObjectReference(.indexRun, run), .init()) else { return }
             hosts[host].processes[process].work.run = nil
@@ -157,7 +161,7 @@ extension Simulation {
             let bit = 1 << UInt64(chunk) as UInt64
             guard available & bit == 0 else { continue }
             // The index may not know it.
-            if known & bit != 0, !random.chance(200) {
+            if known & bit != 0, !random.chance(scene.duplicates) {
                 available |= bit
             } else {
                 missing |= bit
