@@ -13,6 +13,9 @@ public protocol ObjectStore: Sendable {
     /// `nil` where it was not yet, and where nothing need be asked.
     var probeTime: UInt64? { get }
 
+    /// How many requests at once are worth while; more than 1 where each waits for a network.
+    var parallelRequests: Int { get }
+
     /// Asks the store what it can be relied on for, even if that is known.
     func probe() throws(LifeboatError)
 
@@ -58,6 +61,8 @@ public protocol ObjectStore: Sendable {
 
 extension ObjectStore {
     public var probeTime: UInt64? { nil }
+
+    public var parallelRequests: Int { 1 }
 
     public func probe() throws(LifeboatError) {}
 

@@ -25,8 +25,8 @@ extension StoreLocation {
     public func open(_ options: StoreOptions) throws(LifeboatError) -> any ObjectStore {
         switch self {
         case .directory(let path): return DirectoryStore(path: path)
-        case .s3(let location): return try S3Store(location, options)
-        case .swift(let location): return try SwiftStore(location, options)
+        case .s3(let location): return ReadAheadStore(try S3Store(location, options))
+        case .swift(let location): return ReadAheadStore(try SwiftStore(location, options))
         }
     }
 
@@ -37,11 +37,11 @@ extension StoreLocation {
         case .s3(let location):
             let store = try S3Store(location, options)
             try store.makeBucket()
-            return store
+            return ReadAheadStore(store)
         case .swift(let location):
             let store = try SwiftStore(location, options)
             try store.makeContainer()
-            return store
+            return ReadAheadStore(store)
         }
     }
 }

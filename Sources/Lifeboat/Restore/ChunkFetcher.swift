@@ -30,12 +30,29 @@ struct FramePlanner {
         let frame: Int
     }
 
+    /// One in so many chunks is looked up to learn which packs will be needed: frames mostly have
+    /// more chunks.
+    private static let sampling = 16
+
+    /// Opens the packs that a plan of these chunks will need, where that waits for a network.
+    func openAhead(_ chunks: [(chunk: UInt64, id: Digest)]) throws(LifeboatError) {
+        guard locator.isRemote else { return }
+        var names: Set<Digest> = []
+        var order: [Digest] = []
+        for index in stride(from: 0, to: chunks.count, by: Self.sampling) {
+            guard let name = try locator.packName(chunks[index].id) else { continue }
+            if names.insert(name).inserted { order.append(name) }
+        }
+        locator.packs.open(ahead: order)
+    }
+
     /// Tasks in the order of the first chunk that each serves.
     ///
     /// Chunks that no readable pack holds go to `lost` instead.
     func plan(
         _ chunks: [(chunk: UInt64, id: Digest)], lost: (UInt64, LifeboatError) -> Void
     ) throws(LifeboatError) -> [FrameTask] {
+        try openAhead(chunks)
         var tasks: [FrameTask] = []
         var numbers: [FrameName: Int] = [:]
         for (chunk, id) in chunks {
@@ -77,9 +94,11 @@ final class ChunkFetcher {
     /// the bytes of them all.
     /// `place` may name room for a whole run, which is then decoded right there; `body` gets it
     /// only when it was checked. `spill` takes the chunks behind the last wanted one.
+    /// `fetched`: the frame's sealed bytes, where they have been read already.
     /// - Throws: `.damaged` naming the pack; nothing wrong is ever given to `body`.
     func fetch(
         _ task: FrameTask, chunkSize: UInt64, volumeSize: UInt64,
+        fetched: UnsafeMutableRawBufferPointer? = nil,
         place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil, spill: ChunkSpill? = nil,
         _ body: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
@@ -111,7 +130,7 @@ final class ChunkFetcher {
         }
         try decoder.decode(
             task.frame, of: task.pack, plainCount: spillsRest ? Int(frame.plainLength) : offset,
-            into: storage)
+            fetched: fetched, into: storage)
         var checked = -1
         var run: (chunk: UInt64, next: UInt64, slot: Int, start: Int, end: Int)?
         func flush() throws(LifeboatError) {

@@ -33,6 +33,10 @@ final class StreamRestore: @unchecked Sendable {
     private let free = BoundedQueue<Window>(capacity: windowCount)
     private let order = BoundedQueue<Window>(capacity: windowCount)
     private let work = BoundedQueue<(Window, FrameTask)>(capacity: 256)
+    /// Frames whose bytes have been read, where reading waits for a network.
+    private let read = BoundedQueue<(Window, FrameTask, Buffer?)>(capacity: 8)
+    private let readBuffers: BufferPool
+    private let readers: Int
 
     private let spill: ChunkSpill?
 
@@ -41,6 +45,10 @@ final class StreamRestore: @unchecked Sendable {
         spill = ChunkSpill(
             restore.repository.directories,
             byteLimit: min(Self.spillByteLimit, restore.volume.size))
+        let parallel = restore.repository.store.parallelRequests
+        readers = parallel > 1 ? parallel : 0
+        readBuffers = BufferPool(
+            count: parallel + restore.threads, capacity: FrameReadAhead.bufferByteCount)
         output = File(descriptor: descriptor, path: "standard output", owned: false)
     }
 
@@ -51,6 +59,9 @@ final class StreamRestore: @unchecked Sendable {
         for _ in 0..<Self.windowCount { _ = free.push(Window(capacity: capacity)) }
         restore.events.tell(.started(stage: restore.volume.name, total: restore.volume.size))
         let writer = Threads.start(name: "output") { [self] in writeWindows() }
+        let readers = (0..<readers).map { _ in
+            Threads.start(name: "fetch") { [self] in readAhead() }
+        }
         let workers = (0..<restore.threads).map { _ in
             Threads.start(name: "restore") { [self] in fetchFrames() }
         }
@@ -61,6 +72,8 @@ final class StreamRestore: @unchecked Sendable {
         }
         work.close()
         order.close()
+        for reader in readers { reader.join() }
+        read.close()
         for worker in workers { worker.join() }
         writer.join()
         if let failure = guardian.withLock({ failure }) { throw failure }
@@ -75,6 +88,30 @@ final class StreamRestore: @unchecked Sendable {
         free.abort()
         order.abort()
         work.abort()
+        read.abort()
+        readBuffers.close()
+    }
+
+    /// Reads frames before they are decoded; one that cannot be read tells why when it is.
+    private func readAhead() {
+        while let (window, task) = work.pop() {
+            let frame = task.pack.directory.frames[task.frame]
+            let count = Int(frame.sealedLength)
+            var buffer: Buffer?
+            if count <= FrameReadAhead.bufferByteCount {
+                let room = readBuffers.take()
+                let got = try? restore.repository.store.read(
+                    task.pack.object, at: UInt64(frame.offset),
+                    into: UnsafeMutableRawBufferPointer(rebasing: room.storage[0..<count]))
+                if got == count { buffer = room } else { readBuffers.give(room) }
+            }
+            guard read.push((window, task, buffer)) else { return }
+        }
+    }
+
+    private func nextFrame() -> (Window, FrameTask, Buffer?)? {
+        if readers > 0 { return read.pop() }
+        return work.pop().map { ($0.0, $0.1, nil) }
     }
 
     private func plan(_ windowChunks: UInt64) throws(LifeboatError) {
@@ -119,7 +156,12 @@ final class StreamRestore: @unchecked Sendable {
     private func fetchFrames() {
         do throws(LifeboatError) {
             let fetcher = try restore.takeFetcher()
-            while let (window, task) = work.pop() {
+            while let (window, task, buffer) = nextFrame() {
+                defer { if let buffer { readBuffers.give(buffer) } }
+                let fetched = buffer.map { buffer in
+                    let length = Int(task.pack.directory.frames[task.frame].sealedLength)
+                    return UnsafeMutableRawBufferPointer(rebasing: buffer.storage[0..<length])
+                }
                 let room = { (chunk: UInt64, count: Int) in
                     let offset = Int(chunk * self.restore.chunkSize - window.start)
                     return UnsafeMutableRawBufferPointer(
@@ -131,8 +173,9 @@ final class StreamRestore: @unchecked Sendable {
                     return spill?.read(item.id, into: room(item.chunk, length)) ?? false
                 }
                 if !missing.items.isEmpty {
-                    try restore.fetchOne(missing, fetcher, place: room, spill: spill) {
-                        chunk, bytes throws(LifeboatError) in
+                    try restore.fetchOne(
+                        missing, fetcher, fetched: fetched, place: room, spill: spill
+                    ) { chunk, bytes throws(LifeboatError) in
                         let target = room(chunk, bytes.count)
                         if UnsafeRawPointer(target.baseAddress) != bytes.baseAddress {
                             target.copyMemory(from: bytes)

@@ -141,9 +141,9 @@ final class VolumeRestore: @unchecked Sendable {
         _ tasks: [FrameTask],
         _ write: @escaping @Sendable (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
+        if repository.store.parallelRequests > 1 { return try fetchAllAhead(tasks, write) }
         let next = Guarded(0)
         let failure = Guarded<LifeboatError?>(nil)
-        let total = volume.size
         Threads.run(count: min(threads, max(1, tasks.count)), name: "restore") { [self] _ in
             do throws(LifeboatError) {
                 let fetcher = try takeFetcher()
@@ -156,11 +156,7 @@ final class VolumeRestore: @unchecked Sendable {
                     guard number < tasks.count else { return }
                     let task = tasks[number]
                     try fetchOne(task, fetcher, write)
-                    if let item = task.items.last {
-                        events.tell(
-                            .progress(
-                                stage: volume.name, done: extent(item.chunk).end, total: total))
-                    }
+                    tellProgress(task)
                 }
             } catch {
                 failure.withLock { $0 = $0 ?? error }
@@ -168,6 +164,44 @@ final class VolumeRestore: @unchecked Sendable {
         }
         try cancellation.check()
         if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    /// The same where each request waits for a network: some threads read, others decode.
+    private func fetchAllAhead(
+        _ tasks: [FrameTask],
+        _ write: @escaping @Sendable (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        let failure = Guarded<LifeboatError?>(nil)
+        let ahead = FrameReadAhead(repository.store)
+        let goesOn: @Sendable () -> Bool = { [cancellation] in
+            failure.withLock { $0 == nil } && !cancellation.isCancelled
+        }
+        let reading = Threads.start(name: "read ahead") { ahead.run(tasks, goesOn: goesOn) }
+        Threads.run(count: min(threads, max(1, tasks.count)), name: "restore") { [self] _ in
+            do throws(LifeboatError) {
+                let fetcher = try takeFetcher()
+                defer { giveFetcher(fetcher) }
+                while goesOn(), let range = ahead.next() {
+                    defer { ahead.done(range) }
+                    for task in range.tasks {
+                        try fetchOne(task, fetcher, fetched: range.bytes(of: task), write)
+                        tellProgress(task)
+                    }
+                }
+            } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+            if !goesOn() { ahead.abort() }
+        }
+        reading.join()
+        try cancellation.check()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    private func tellProgress(_ task: FrameTask) {
+        guard let item = task.items.last else { return }
+        events.tell(
+            .progress(stage: volume.name, done: extent(item.chunk).end, total: volume.size))
     }
 
     func takeFetcher() throws(LifeboatError) -> ChunkFetcher {
@@ -186,16 +220,19 @@ final class VolumeRestore: @unchecked Sendable {
 
     /// Fetches one frame; what cannot be read is looked for elsewhere, or noted as lost.
     ///
-    /// `place`: room for a run of chunks, where the caller has it.
+    /// `place`: room for a run of chunks, where the caller has it. `fetched`: the frame's sealed
+    /// bytes, where they have been read already.
     func fetchOne(
         _ task: FrameTask, _ fetcher: ChunkFetcher,
+        fetched: UnsafeMutableRawBufferPointer? = nil,
         place: ((UInt64, Int) -> UnsafeMutableRawBufferPointer)? = nil, spill: ChunkSpill? = nil,
         _ write: (UInt64, UnsafeRawBufferPointer) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
         var written: UInt64 = 0
         do throws(LifeboatError) {
             try fetcher.fetch(
-                task, chunkSize: chunkSize, volumeSize: volume.size, place: place, spill: spill
+                task, chunkSize: chunkSize, volumeSize: volume.size, fetched: fetched,
+                place: place, spill: spill
             ) { chunk, bytes throws(LifeboatError) in
                 try write(chunk, bytes)
                 written += UInt64(bytes.count)
@@ -204,11 +241,11 @@ final class VolumeRestore: @unchecked Sendable {
             guard error.code == .damaged else { throw error }
             try fetchElsewhere(task, fetcher, error, write, &written)
         }
-        let fetched = UInt64(task.pack.directory.frames[task.frame].sealedLength)
+        let length = UInt64(task.pack.directory.frames[task.frame].sealedLength)
         let count = written
         counts.withLock {
             $0.written += count
-            $0.fetched += fetched
+            $0.fetched += length
         }
     }
 

@@ -16,7 +16,7 @@ public final class Locator {
     }
 
     private let index: Index
-    private let packs: PackCache
+    public let packs: PackCache
     private let readsDamaged: Bool
     private var last: Place?
 
@@ -33,6 +33,14 @@ public final class Locator {
     ) throws(LifeboatError) -> Location? {
         readsDamaged
             ? try index.findAnywhere(id, except: avoided) : try index.find(id, except: avoided)
+    }
+
+    /// Whether reading a pack waits for a network.
+    public var isRemote: Bool { packs.isRemote }
+
+    /// The pack in which `id` will be looked for first.
+    public func packName(_ id: Digest) throws(LifeboatError) -> Digest? {
+        try location(id, except: [])?.pack
     }
 
     /// The place of `id`, whose pack's directory confirms it.

@@ -24,10 +24,11 @@ public final class FrameDecoder {
 
     /// Decodes the first `plainCount` bytes of a frame into `output`.
     ///
+    /// `fetched`: the frame's sealed bytes, where they have been read already.
     /// - Throws: `.damaged` naming pack and byte range; `.wrongKey` without the recovery key.
     public func decode(
         _ frameIndex: Int, of pack: OpenPack, plainCount: Int,
-        into output: UnsafeMutableRawBufferPointer
+        fetched: UnsafeMutableRawBufferPointer? = nil, into output: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) {
         let frame = pack.directory.frames[frameIndex]
         let subject = ObjectNames.pack(pack.name).path
@@ -45,14 +46,19 @@ public final class FrameDecoder {
                 advice: "run verify to learn what is lost; the next backup heals what it still has")
         }
         guard length <= sealed.capacity else { throw fault("is larger than any frame") }
-        let room = UnsafeMutableRawBufferPointer(rebasing: sealed.storage[0..<length])
-        let got: Int
-        do throws(LifeboatError) {
-            got = try store.read(pack.object, at: UInt64(frame.offset), into: room)
-        } catch {
-            throw error.code == .missing ? fault("is gone, with its whole pack") : error
+        let room: UnsafeMutableRawBufferPointer
+        if let fetched, fetched.count == length {
+            room = fetched
+        } else {
+            room = UnsafeMutableRawBufferPointer(rebasing: sealed.storage[0..<length])
+            let got: Int
+            do throws(LifeboatError) {
+                got = try store.read(pack.object, at: UInt64(frame.offset), into: room)
+            } catch {
+                throw error.code == .missing ? fault("is gone, with its whole pack") : error
+            }
+            guard got == length else { throw fault("is cut off") }
         }
-        guard got == length else { throw fault("is cut off") }
         let keyID = pack.keyIDs[Int(frame.keyIndex)]
         if cipherKeyID != keyID {
             cipher = FrameCipher(key: keys[Int(frame.keyIndex)])

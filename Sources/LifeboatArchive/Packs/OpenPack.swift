@@ -10,7 +10,7 @@ public import LifeboatStore
 public final class OpenPack: Sendable {
     public let name: Digest
     /// Where it stands: under its name, or where it was set aside as damaged.
-    let object: ObjectName
+    public let object: ObjectName
     public let header: PackHeader
     public let directory: PackDirectory
     public let byteCount: UInt64

@@ -22,6 +22,9 @@ public final class PackCache: @unchecked Sendable {
         self.limit = limit
     }
 
+    /// Whether reading a pack waits for a network.
+    var isRemote: Bool { repository.store.parallelRequests > 1 }
+
     /// The pack of this name, read from the store if it is not at hand.
     public func pack(_ name: Digest) throws(LifeboatError) -> OpenPack {
         if let pack = lookUp(name) { return pack }
@@ -30,6 +33,26 @@ public final class PackCache: @unchecked Sendable {
             foreignDomains: repository.foreignDomains)
         keep(pack)
         return pack
+    }
+
+    /// Opens packs that will be asked for, several at once where the store is behind a network.
+    ///
+    /// What cannot be read is told when it is asked for.
+    public func open(ahead names: [Digest]) {
+        let missing = names.filter { lookUp($0) == nil }
+        let parallel = min(repository.store.parallelRequests, missing.count)
+        guard parallel > 1 else { return }
+        let next = Guarded(0)
+        Threads.run(count: parallel, name: "packs") { [self] _ in
+            while true {
+                let number = next.withLock { number in
+                    defer { number += 1 }
+                    return number
+                }
+                guard number < missing.count else { return }
+                _ = try? pack(missing[number])
+            }
+        }
     }
 
     private func lookUp(_ name: Digest) -> OpenPack? {

@@ -27,7 +27,7 @@ public final class WriteSession: @unchecked Sendable {
     let opening: SessionOpening
     private let buffers: BufferPool
     private let closedPacks = BoundedQueue<PackBuilder>(capacity: 8)
-    private var storing: Threads.Handle?
+    private var storing: [Threads.Handle] = []
     private var open: [PackLayout.Content: PackBuilder] = [:]
     private var unfinished = 0
     private var failure: LifeboatError?
@@ -56,11 +56,18 @@ public final class WriteSession: @unchecked Sendable {
         lost = try index.lostIDs()
         sparse = opening.session == nil ? [] : Self.sparseIDs(repository, opening.ledger, index)
         stored = SessionIndex(repository.directories)
-        buffers = BufferPool(count: max(3, packBuffers), capacity: PackBuilder.bufferByteCount)
+        let putters = min(Self.parallelPuts, repository.store.parallelRequests)
+        buffers = BufferPool(
+            count: max(3, packBuffers) + putters - 1, capacity: PackBuilder.bufferByteCount)
         nodes = NodeFrames(hasher: domain.nodeHasher())
         try adoptAbandoned()
-        storing = Threads.start(name: "store") { [self] in storeClosedPacks() }
+        storing = (0..<putters).map { _ in
+            Threads.start(name: "store") { [self] in storeClosedPacks() }
+        }
     }
+
+    /// Packs that are put at once, at most: each takes a buffer.
+    private static let parallelPuts = 3
 
     /// Takes over what a session that died has stored; its packs are noted as this session's
     /// before its journal goes.
@@ -233,9 +240,9 @@ public final class WriteSession: @unchecked Sendable {
     private func storePack(_ builder: PackBuilder) throws(LifeboatError) {
         let (name, bytes) = builder.finish()
         try repository.store.put(ObjectNames.pack(name), [bytes], contentDigest: name)
-        try opening.session?.journal.add(name)
         guardian.lock()
         defer { guardian.unlock() }
+        try opening.session?.journal.add(name)
         try stored.add(name, builder.directory)
         for slot in builder.directory.slots { pending.remove(slot.id) }
         if builder.content == .data {
@@ -267,8 +274,8 @@ public final class WriteSession: @unchecked Sendable {
         guardian.unlock()
         buffers.close()
         closedPacks.close()
-        storing?.join()
-        storing = nil
+        for thread in storing { thread.join() }
+        storing = []
         opening.end()
     }
 }

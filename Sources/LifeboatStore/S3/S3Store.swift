@@ -64,6 +64,8 @@ public final class S3Store: ObjectStore {
 
     public var probeTime: UInt64? { recall()?.time }
 
+    public let parallelRequests = 12
+
     public func probe() throws(LifeboatError) {
         try asking.withLock { _ throws(LifeboatError) in try ask() }
     }

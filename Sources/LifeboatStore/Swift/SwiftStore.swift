@@ -70,6 +70,8 @@ public final class SwiftStore: ObjectStore {
 
     public var probeTime: UInt64? { recall()?.time }
 
+    public let parallelRequests = 12
+
     public func probe() throws(LifeboatError) {
         let time = Clock.milliseconds()
         var found = try SwiftProbe(store: self).run()

@@ -1,0 +1,173 @@
+public import LifeboatCore
+internal import LifeboatSystem
+
+/// A store that reads small parts of objects in larger blocks and keeps the last ones: for stores
+/// behind a network, where every request waits for its answer.
+///
+/// - Blocks that follow each other are fetched several at once.
+/// - Objects do not change, so a block is as good as the object; deleting one drops its blocks.
+public final class ReadAheadStore: ObjectStore {
+    private let inner: any ObjectStore
+    private let limit: Int
+    private let cache = Guarded(Blocks())
+
+    /// Parts that are larger go past the blocks: whoever reads them has planned ahead.
+    private static let largestPart = 256 << 10
+    static let blockByteCount = 128 << 10
+    /// How many blocks in a row are fetched at once behind one that was read.
+    static let runCount = 8
+
+    private struct BlockName: Hashable {
+        let object: ObjectName
+        let number: UInt64
+    }
+
+    private struct Blocks {
+        var blocks: [BlockName: (bytes: [UInt8], used: UInt64)] = [:]
+        var byteCount = 0
+        var clock: UInt64 = 0
+    }
+
+    /// `limit`: bytes of memory for blocks.
+    public init(_ inner: any ObjectStore, limit: Int = 16 << 20) {
+        self.inner = inner
+        self.limit = limit
+    }
+
+    public var location: String { inner.location }
+    public var capabilities: StoreCapabilities { inner.capabilities }
+    public var probeTime: UInt64? { inner.probeTime }
+    public var parallelRequests: Int { inner.parallelRequests }
+    public func probe() throws(LifeboatError) { try inner.probe() }
+
+    public func put(
+        _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer]
+    ) throws(LifeboatError) {
+        try inner.put(name, pieces)
+    }
+
+    public func put(
+        _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer], contentDigest: Digest
+    ) throws(LifeboatError) {
+        try inner.put(name, pieces, contentDigest: contentDigest)
+    }
+
+    public func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
+        try inner.get(name, limit: limit)
+    }
+
+    public func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
+        try inner.size(name)
+    }
+
+    public func list(
+        _ prefix: String, _ body: (ObjectName, UInt64) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        try inner.list(prefix, body)
+    }
+
+    public func delete(_ name: ObjectName) throws(LifeboatError) {
+        drop([name])
+        try inner.delete(name)
+    }
+
+    public func delete(_ names: [ObjectName]) throws(LifeboatError) {
+        drop(Set(names))
+        try inner.delete(names)
+    }
+
+    public func cleanTemporaries() throws(LifeboatError) -> Int { try inner.cleanTemporaries() }
+
+    public func read(
+        _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> Int {
+        guard !target.isEmpty, target.count <= Self.largestPart,
+            offset <= UInt64(Int64.max) - UInt64(target.count)
+        else { return try inner.read(name, at: offset, into: target) }
+        var done = 0
+        while done < target.count {
+            let position = offset + UInt64(done)
+            let number = position / UInt64(Self.blockByteCount)
+            let skipped = Int(position % UInt64(Self.blockByteCount))
+            let rest = UnsafeMutableRawBufferPointer(rebasing: target[done...])
+            let count = try copy(name, number, from: skipped, into: rest)
+            done += count
+            // A block that is not full is the object's last.
+            if skipped + count < Self.blockByteCount { break }
+        }
+        return done
+    }
+
+    private func copy(
+        _ object: ObjectName, _ number: UInt64, from start: Int,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> Int {
+        let name = BlockName(object: object, number: number)
+        var isNext = false
+        let known = cache.withLock { cache in
+            cache.clock += 1
+            isNext =
+                number > 0
+                && cache.blocks[BlockName(object: object, number: number - 1)] != nil
+            if let block = cache.blocks[name] {
+                cache.blocks[name] = (block.bytes, cache.clock)
+                return block.bytes
+            }
+            return nil as [UInt8]?
+        }
+        let bytes: [UInt8]
+        if let known {
+            bytes = known
+        } else {
+            bytes = try fetch(name, count: isNext ? Self.runCount : 1)
+        }
+        let part = bytes.dropFirst(start).prefix(target.count)
+        target.copyBytes(from: part)
+        return part.count
+    }
+
+    /// Fetches blocks in a row, keeps them, and returns the first.
+    private func fetch(_ first: BlockName, count: Int) throws(LifeboatError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count * Self.blockByteCount)
+        var got = 0
+        try bytes.withMutableBytes { raw throws(LifeboatError) in
+            got = try inner.read(
+                first.object, at: first.number * UInt64(Self.blockByteCount), into: raw)
+        }
+        var blocks: [(name: BlockName, bytes: [UInt8])] = []
+        for index in 0..<count {
+            let start = index * Self.blockByteCount
+            guard start < got || index == 0 else { break }
+            let name = BlockName(object: first.object, number: first.number + UInt64(index))
+            blocks.append((name, Array(bytes[start..<min(got, start + Self.blockByteCount)])))
+        }
+        keep(blocks)
+        return blocks[0].bytes
+    }
+
+    private func keep(_ blocks: [(name: BlockName, bytes: [UInt8])]) {
+        cache.withLock { cache in
+            for (name, bytes) in blocks where cache.blocks[name] == nil {
+                cache.clock += 1
+                cache.blocks[name] = (bytes, cache.clock)
+                cache.byteCount += bytes.count
+            }
+            guard cache.byteCount > limit else { return }
+            // Half at once, so that looking for the oldest is seldom.
+            for (name, block) in cache.blocks.sorted(by: { $0.value.used < $1.value.used }) {
+                if cache.byteCount <= limit / 2 { break }
+                cache.byteCount -= block.bytes.count
+                cache.blocks[name] = nil
+            }
+        }
+    }
+
+    private func drop(_ names: Set<ObjectName>) {
+        cache.withLock { cache in
+            for (name, block) in cache.blocks where names.contains(name.object) {
+                cache.byteCount -= block.bytes.count
+                cache.blocks[name] = nil
+            }
+        }
+    }
+}
