@@ -8,10 +8,7 @@ import time
 import uuid
 
 from .process import run, wait_until
-from .server import Server, answers, free_port
-
-# Debian's Ceph bindings belong to Debian's Python; -I keeps this folder and the environment out of it.
-SYSTEM_PYTHON = ["/usr/bin/python3", "-I"]
+from .server import SYSTEM_PYTHON, Server, answers, free_port
 
 # Each call of the `ceph` command takes half a second; one process for all commands takes one.
 MONITOR_COMMANDS = """

@@ -40,7 +40,7 @@ class Rclone(Server):
         self.process(
             "rclone", [rclone, "--config", "/dev/null", "serve", "s3", self.path("data"),
                        "--addr", f"127.0.0.1:{self.port}"],
-            {**os.environ, "RCLONE_AUTH_KEY": f"{self.access_key},{self.secret_key}"})
+            {**os.environ, "RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'})
 
     def ready(self):
         wait_until(lambda: answers(self.port), self.start_deadline, "rclone", self.processes)

@@ -11,6 +11,10 @@ import threading
 from . import guardian
 from .process import Process
 
+# Debian's servers belong to Debian's Python, not to that of a virtual environment; -I keeps the
+# environment out of it.
+SYSTEM_PYTHON = ["/usr/bin/python3", "-I"]
+
 _ports = set()
 _ports_lock = threading.Lock()
 

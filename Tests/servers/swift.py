@@ -8,10 +8,7 @@ import os
 import pwd
 
 from .process import run, wait_until
-from .server import Server, answers, free_port
-
-# Debian's Swift belongs to Debian's Python; -I keeps this folder and the environment out of it.
-SYSTEM_PYTHON = ["/usr/bin/python3", "-I"]
+from .server import SYSTEM_PYTHON, Server, answers, free_port
 
 LAUNCHER = """
 import runpy, sys
@@ -46,6 +43,10 @@ log_address = {folder}/no-syslog
 pipeline = healthcheck {kind}-server
 [app:{kind}-server]
 use = egg:swift#{kind}
+conn_timeout = 15
+node_timeout = 30
+# Listings are late when a test wants it, not when the machine is busy.
+container_update_timeout = 30
 [filter:healthcheck]
 use = egg:swift#healthcheck
 [{kind}-updater]
@@ -91,6 +92,10 @@ container-quotas account-quotas slo dlo versioned_writes symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# On a busy machine half a second is too short, and an account that does not answer counts as none.
+conn_timeout = 15
+node_timeout = 30
+recoverable_node_timeout = 30
 # A server that was stopped and is back is asked again at once.
 error_suppression_limit = 1000000
 [filter:catch_errors]
@@ -102,6 +107,9 @@ use = egg:swift#healthcheck
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{memcached_port}
+connect_timeout = 15
+pool_timeout = 15
+io_timeout = 15
 [filter:listing_formats]
 use = egg:swift#listing_formats
 [filter:bulk]
