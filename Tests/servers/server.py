@@ -45,6 +45,9 @@ class Server:
     def __init__(self):
         self.folder = None
         self.processes = []
+        # Set once the server answers; others may wait for it.
+        self.is_up = threading.Event()
+        self.has_failed = False
 
     # What subclasses say.
 
@@ -68,7 +71,9 @@ class Server:
         try:
             self.launch()
             self.ready()
+            self.is_up.set()
         except BaseException:
+            self.has_failed = True
             self.show_logs()
             self.stop()
             raise

@@ -145,7 +145,7 @@ class Swift(Server):
     user, password = "test:tester", "test-password-of-swift"
 
     def __init__(self, token_life=86_400, largest_object=5_368_709_122, workers=0, keystone=None):
-        """With `keystone`, which has to run already, there is a second proxy, `keystone_port`."""
+        """With `keystone`, which may start at the same time, there is a second proxy for it."""
         super().__init__()
         self.token_life, self.largest_object = token_life, largest_object
         self.workers, self.keystone = workers, keystone
@@ -225,6 +225,8 @@ for kind, port in json.loads(sys.argv[2]).items():
         wait_until(lambda: all(answers(port, "/healthcheck", 300) for port in ports),
                    self.start_deadline, "swift", self.processes)
         if self.keystone:
+            wait_until(lambda: self.keystone.is_up.is_set() or self.keystone.has_failed,
+                       self.start_deadline, "keystone")
             self.keystone.add_object_store(
                 f"http://127.0.0.1:{self.keystone_port}/v1/AUTH_%(project_id)s")
 
