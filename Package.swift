@@ -29,6 +29,8 @@ var targets: [Target] = [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
+        name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(
         name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
     .target(name: "CLinux"),
 ]
@@ -38,7 +40,8 @@ targets += module(
     "LifeboatCodec", ["LifeboatCore", "CZstd", "CCrypto", crypto], tests: ["LifeboatTesting"])
 targets += module("LifeboatSystem", ["LifeboatCore", "CLinux"])
 targets += module(
-    "LifeboatStore", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
+    "LifeboatStore", ["LifeboatCore", "LifeboatSystem", "CCurl", "CCrypto"],
+    tests: ["LifeboatTesting"])
 targets += module(
     "LifeboatVolume", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
 targets += module(
@@ -61,7 +64,8 @@ targets += module(
     ], tests: ["LifeboatTesting"])
 targets += [
     .target(
-        name: "LifeboatTesting", dependencies: ["LifeboatCore", "LifeboatStore", "LifeboatVolume"],
+        name: "LifeboatTesting",
+        dependencies: ["LifeboatCore", "LifeboatSystem", "LifeboatStore", "LifeboatVolume"],
         swiftSettings: settings),
     .executableTarget(
         name: "LifeboatFuzz",

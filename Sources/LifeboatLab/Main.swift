@@ -12,6 +12,6 @@ struct Laboratory: ParsableCommand {
             """,
         subcommands: [
             HintCommand.self, ScaleCommand.self, CollectCommand.self, YearCommand.self,
-            PhaseCommand.self,
+            ConformanceCommand.self, PhaseCommand.self,
         ])
 }

@@ -1,41 +1,31 @@
 public import LifeboatCore
 
-/// What a store can be relied on for.
-public struct StoreCapabilities: Sendable, Hashable {
-    /// Of writers that race for a name exactly one wins.
-    public var conditionalPut: Bool
-    /// A part of an object costs about what its bytes cost.
-    public var rangeReads: Bool
-    /// Objects can be deleted.
-    public var deletes: Bool
-    /// The largest object that it takes; `nil` without a limit.
-    public var maximumObjectBytes: UInt64?
-
-    public init(
-        conditionalPut: Bool = true, rangeReads: Bool = true, deletes: Bool = true,
-        maximumObjectBytes: UInt64? = nil
-    ) {
-        self.conditionalPut = conditionalPut
-        self.rangeReads = rangeReads
-        self.deletes = deletes
-        self.maximumObjectBytes = maximumObjectBytes
-    }
-}
-
 /// A place for immutable objects under names.
 ///
 /// Safe from many threads.
 public protocol ObjectStore: Sendable {
     /// Where it is, for messages.
     var location: String { get }
-    /// What it can be relied on for.
+    /// What it can be relied on for, as far as it is known.
     var capabilities: StoreCapabilities { get }
+    /// When a store that must be asked was asked for `capabilities`, in milliseconds since 1970.
+    ///
+    /// `nil` where it was not yet, and where nothing need be asked.
+    var probeTime: UInt64? { get }
+
+    /// Asks the store what it can be relied on for, even if that is known.
+    func probe() throws(LifeboatError)
 
     /// Puts a new object, all of it or nothing; durable when it returns.
     ///
     /// `.exists` if the name is taken, and what is there stays; `.full` without space, and then
     /// nothing is left behind. After any other error the object may or may not be there.
     func put(_ name: ObjectName, _ pieces: [UnsafeRawBufferPointer]) throws(LifeboatError)
+
+    /// The same, for who knows the SHA-256 of all pieces in a row; it saves computing it again.
+    func put(
+        _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer], contentDigest: Digest
+    ) throws(LifeboatError)
 
     /// The whole object; `.missing`, or `.damaged` if it is larger than `limit` bytes.
     func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8]
@@ -56,19 +46,44 @@ public protocol ObjectStore: Sendable {
 
     /// Deletes an object; one that is gone already is no error.
     func delete(_ name: ObjectName) throws(LifeboatError)
+
+    /// Deletes many objects, with few requests where the store allows it.
+    ///
+    /// After an error each of them may or may not be there.
+    func delete(_ names: [ObjectName]) throws(LifeboatError)
+
+    /// Removes what writers that died have left beside the objects; returns how many things.
+    func cleanTemporaries() throws(LifeboatError) -> Int
 }
 
 extension ObjectStore {
+    public var probeTime: UInt64? { nil }
+
+    public func probe() throws(LifeboatError) {}
+
+    public func put(
+        _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer], contentDigest: Digest
+    ) throws(LifeboatError) {
+        try put(name, pieces)
+    }
+
+    public func delete(_ names: [ObjectName]) throws(LifeboatError) {
+        for name in names { try delete(name) }
+    }
+
+    public func cleanTemporaries() throws(LifeboatError) -> Int { 0 }
+
     /// Puts a new object from an array.
     public func put(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
-        let result = bytes.withUnsafeBytes { buffer -> Result<Void, LifeboatError> in
-            do throws(LifeboatError) {
-                try put(name, [buffer])
-                return .success(())
-            } catch {
-                return .failure(error)
-            }
+        try bytes.withBytes { buffer throws(LifeboatError) in try put(name, [buffer]) }
+    }
+
+    /// Puts a new object from an array whose SHA-256 is known.
+    public func put(
+        _ name: ObjectName, bytes: [UInt8], contentDigest: Digest
+    ) throws(LifeboatError) {
+        try bytes.withBytes { buffer throws(LifeboatError) in
+            try put(name, [buffer], contentDigest: contentDigest)
         }
-        try result.get()
     }
 }

@@ -20,6 +20,20 @@ public enum Threads {
         for handle in handles { handle.join() }
     }
 
+    /// Waits so many seconds.
+    public static func sleep(seconds: Double) {
+        let end = Clock.monotonicSeconds() + seconds
+        while true {
+            let left = end - Clock.monotonicSeconds()
+            guard left > 0 else { return }
+            let part = min(left, 3600)
+            var span = timespec(tv_sec: Int(part), tv_nsec: 0)
+            span.tv_nsec = Int((part - Double(span.tv_sec)) * 1e9)
+            // A signal ends it early, and then the loop goes on.
+            nanosleep(&span, nil)
+        }
+    }
+
     /// Starts a thread.
     public static func start(name: String, _ body: @escaping @Sendable () -> Void) -> Handle {
         let handle = Handle()

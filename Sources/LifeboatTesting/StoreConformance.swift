@@ -1,35 +1,63 @@
 internal import LifeboatCore
 public import LifeboatStore
+internal import LifeboatSystem
 
 /// What every object store has to do, to be run on an empty one.
 public struct StoreConformance {
     private let store: any ObjectStore
+    private let largeByteCount: Int
     private var failures: [String] = []
+
+    private typealias Check = (name: String, run: @Sendable (inout StoreConformance) -> Void)
+
+    private static let checks: [Check] = [
+        ("objects come back", { $0.puts() }),
+        ("a taken name is refused", { $0.refusesTakenNames() }),
+        ("what is missing is told", { $0.tellsMissingObjects() }),
+        ("parts can be read", { $0.readsRanges() }),
+        ("a limit holds", { $0.limitsWholeObjects() }),
+        ("objects are listed", { $0.lists() }),
+        ("long listings are whole", { $0.listsMany() }),
+        ("objects can be deleted", { $0.deletes() }),
+        ("many objects can be deleted", { $0.deletesMany() }),
+        ("of racing writers one wins", { $0.races() }),
+    ]
 
     /// Runs all checks and returns one sentence for each that fails.
     public static func failures(of store: any ObjectStore) -> [String] {
-        var suite = StoreConformance(store: store)
-        suite.puts()
-        suite.refusesTakenNames()
-        suite.tellsMissingObjects()
-        suite.readsRanges()
-        suite.limitsWholeObjects()
-        suite.lists()
-        suite.deletes()
-        return suite.failures
+        var failures: [String] = []
+        run(on: store) { failures += $1 }
+        return failures
     }
 
-    private init(store: any ObjectStore) { self.store = store }
+    /// Runs all checks, and tells of each its name and one sentence for each failure.
+    ///
+    /// `largeByteCount`: the size of the largest object.
+    public static func run(
+        on store: any ObjectStore, largeByteCount: Int = 3_000_001,
+        told: (_ name: String, _ failures: [String]) -> Void
+    ) {
+        for check in checks {
+            var suite = StoreConformance(store: store, largeByteCount: largeByteCount)
+            check.run(&suite)
+            told(check.name, suite.failures)
+        }
+    }
+
+    private init(store: any ObjectStore, largeByteCount: Int) {
+        self.store = store
+        self.largeByteCount = largeByteCount
+    }
 
     private mutating func puts() {
         var generator = SeededGenerator(seed: 1)
-        let large = generator.bytes(3_000_001)
+        let large = generator.bytes(largeByteCount)
         for (name, bytes) in [("puts/large", large), ("puts/empty", []), ("top", [1])] {
             attempt("put \(name)") { store throws(LifeboatError) in
                 try store.put(ObjectName(name), bytes: bytes)
             }
             expect("\(name) comes back", bytes) { store throws(LifeboatError) in
-                try store.get(ObjectName(name), limit: 4_000_000)
+                try store.get(ObjectName(name), limit: max(bytes.count, 1))
             }
             expect("\(name) has its size", UInt64(bytes.count)) { store throws(LifeboatError) in
                 try store.size(ObjectName(name))
@@ -55,6 +83,12 @@ public struct StoreConformance {
     private mutating func refusesTakenNames() {
         attempt("put taken/name") { store throws(LifeboatError) in
             try store.put("taken/name", bytes: [1])
+        }
+        refuse("a second put with a digest", .exists) { store throws(LifeboatError) in
+            // Of the byte 2.
+            let digest = Digest(
+                hex: "dbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986")
+            try store.put("taken/name", bytes: [2], contentDigest: digest ?? .zero)
         }
         refuse("a second put", .exists) { store throws(LifeboatError) in
             try store.put("taken/name", bytes: [2, 2])
@@ -141,6 +175,67 @@ public struct StoreConformance {
         }
         attempt("a put after a delete") { store throws(LifeboatError) in
             try store.put("ranges", bytes: [7])
+        }
+    }
+
+    private static let manyNames = (0..<25).map { ObjectName("many/\($0 % 3)/\($0)") }
+
+    /// More than one page of a store that was opened with small ones.
+    private mutating func listsMany() {
+        for name in Self.manyNames {
+            attempt("put \(name)") { store throws(LifeboatError) in
+                try store.put(name, bytes: Array(name.path.utf8))
+            }
+        }
+        var told: [ObjectName] = []
+        attempt("list many/") { store throws(LifeboatError) in
+            try store.list("many/") { name, _ throws(LifeboatError) in told.append(name) }
+        }
+        if told.sorted() != Self.manyNames.sorted() {
+            failures.append("a long listing tells \(told)")
+        }
+    }
+
+    private mutating func deletesMany() {
+        let kept: ObjectName = "many/kept"
+        attempt("put many/kept") { store throws(LifeboatError) in try store.put(kept, bytes: [1]) }
+        for _ in 0..<2 {
+            attempt("delete many") { store throws(LifeboatError) in
+                try store.delete(Self.manyNames)
+            }
+        }
+        var left: [ObjectName] = []
+        attempt("list many/") { store throws(LifeboatError) in
+            try store.list("many/") { name, _ throws(LifeboatError) in left.append(name) }
+        }
+        if left != [kept] { failures.append("of many deleted objects \(left) are left") }
+    }
+
+    private mutating func races() {
+        // By now a store that must be asked was asked.
+        guard store.capabilities.conditionalPut else { return }
+        for round in 0..<5 {
+            let name = ObjectName("race/\(round)")
+            let store = store
+            let outcomes = Guarded<[Int: LifeboatError.Code?]>([:])
+            Threads.run(count: 4, name: "race") { index in
+                var code: LifeboatError.Code?
+                do throws(LifeboatError) {
+                    try store.put(name, bytes: Array(repeating: UInt8(index), count: 10_000))
+                } catch {
+                    code = error.code
+                }
+                outcomes.withLock { _ = $0.updateValue(code, forKey: index) }
+            }
+            let found = outcomes.withLock { $0 }
+            let winners = found.filter { $0.value == nil }.map(\.key)
+            if winners.count != 1 || found.values.count(where: { $0 == .exists }) != 3 {
+                failures.append("racing puts end with \(found.sorted { $0.key < $1.key })")
+            }
+            expect("the winner's bytes stay", UInt8(winners.first ?? 99)) {
+                store throws(LifeboatError) in
+                try store.get(name, limit: 10_000).first ?? 98
+            }
         }
     }
 }

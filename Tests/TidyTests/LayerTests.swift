@@ -15,7 +15,7 @@ import Testing
             "LifeboatFormat": core,
             "LifeboatCodec": core.union(["CZstd", "CCrypto"]),
             "LifeboatSystem": core.union(["CLinux"]),
-            "LifeboatStore": core.union(["LifeboatSystem"]),
+            "LifeboatStore": core.union(["LifeboatSystem", "CCurl", "CCrypto"]),
             "LifeboatVolume": core.union(["LifeboatSystem"]),
             "LifeboatProtocol": core.union(["LifeboatFormat"]),
             "LifeboatSimulation": core.union(["LifeboatFormat", "LifeboatProtocol"]),
@@ -28,7 +28,7 @@ import Testing
                     "LifeboatProtocol",
                 ]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
-            "LifeboatTesting": core.union(["LifeboatStore", "LifeboatVolume"]),
+            "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
                 "LifeboatTesting",
@@ -40,9 +40,11 @@ import Testing
     private static let foreign: [String: Set<String>] = [
         "Crypto": ["LifeboatCodec"],
         "ArgumentParser": ["LifeboatCommand", "LifeboatLab", "LifeboatSimulate"],
-        "Foundation": ["LifeboatCommand", "LifeboatLab"],
+        "Foundation": ["LifeboatCommand", "LifeboatLab", "LifeboatStore"],
+        // The answers of S3 are XML.
+        "FoundationXML": ["LifeboatStore"],
         // swift-crypto's interface is in terms of its `Data`.
-        "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec"],
+        "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec", "LifeboatStore"],
         "Dispatch": ["LifeboatCommand"],
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",

@@ -1,0 +1,13 @@
+internal import LifeboatCore
+
+/// What does an S3 store's requests: the HTTP client, or a test's own server.
+protocol S3Transport: Sendable {
+    /// As `HTTPClient.perform`.
+    func perform(
+        subject: String, body: [UnsafeRawBufferPointer], target: UnsafeMutableRawBufferPointer?,
+        limit: Int, isWorthRetrying: (HTTPResponse) -> Bool,
+        prepare: (_ attempt: Int) throws(LifeboatError) -> HTTPRequest
+    ) throws(LifeboatError) -> (response: HTTPResponse, isAmbiguous: Bool)
+}
+
+extension HTTPClient: S3Transport {}

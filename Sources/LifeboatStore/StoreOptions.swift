@@ -1,0 +1,48 @@
+public import LifeboatCore
+
+/// What opening a store takes besides its location.
+public struct StoreOptions: Sendable {
+    /// The variables that credentials and certificates are found by.
+    public var environment: [String: String]
+    /// Where this host remembers what stores can do; `nil` to ask them in each run.
+    public var cacheDirectory: String?
+    /// How many objects a page of a listing has at most; `nil` for what is best.
+    public var listingPageCount: Int?
+
+    public init(
+        environment: [String: String] = [:], cacheDirectory: String? = nil,
+        listingPageCount: Int? = nil
+    ) {
+        self.environment = environment
+        self.cacheDirectory = cacheDirectory
+        self.listingPageCount = listingPageCount
+    }
+}
+
+extension StoreLocation {
+    /// Opens the store; nothing is asked of it before it is used.
+    /// - Throws: `.denied` without credentials where they are needed.
+    public func open(_ options: StoreOptions) throws(LifeboatError) -> any ObjectStore {
+        switch self {
+        case .directory(let path): return DirectoryStore(path: path)
+        case .s3(let location): return try S3Store(location, options)
+        case .swift: throw Self.noSwift()
+        }
+    }
+
+    /// Opens the store, and makes the directory or the bucket if it is missing.
+    public func create(_ options: StoreOptions) throws(LifeboatError) -> any ObjectStore {
+        switch self {
+        case .directory(let path): return try DirectoryStore.create(path: path)
+        case .s3(let location):
+            let store = try S3Store(location, options)
+            try store.makeBucket()
+            return store
+        case .swift: throw Self.noSwift()
+        }
+    }
+
+    private static func noSwift() -> LifeboatError {
+        LifeboatError(.unsupported, "this build cannot use OpenStack Swift")
+    }
+}
