@@ -25,6 +25,9 @@ CONFIGURATION = """[DEFAULT]
 use_stderr = true
 [database]
 connection = sqlite:///{folder}/keystone.sqlite
+sqlite_synchronous = false
+[identity]
+password_hash_rounds = 4
 [token]
 provider = fernet
 expiration = {token_life}
