@@ -23,14 +23,16 @@ def _tell(line):
             _process = subprocess.Popen(
                 [sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            atexit.register(_close)
         _process.stdin.write(line.encode() + b"\n")
         _process.stdin.flush()
 
 
+# Registered here and not with the first server: what tests register afterwards runs before it.
+@atexit.register
 def _close():
-    _process.stdin.close()
-    _process.wait(30)
+    if _process is not None:
+        _process.stdin.close()
+        _process.wait(30)
 
 
 def watch_group(group):
