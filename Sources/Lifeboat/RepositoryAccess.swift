@@ -1,5 +1,6 @@
 public import LifeboatCodec
-import LifeboatCore
+public import LifeboatCore
+import LifeboatStore
 
 /// Where a repository is, what opens it, and where this host keeps what it remembers of it.
 public struct RepositoryAccess: Sendable {
@@ -14,7 +15,7 @@ public struct RepositoryAccess: Sendable {
         case recoveryKey(String)
     }
 
-    /// A directory's path.
+    /// A directory's path, or the address of a bucket such as `s3:https://HOST/BUCKET/PREFIX`.
     public var location: String
     public var secret: Secret
     /// The recovery key file where the operation reads data back, besides `secret`.
@@ -25,15 +26,30 @@ public struct RepositoryAccess: Sendable {
     public var stateDirectory: String
     /// Index runs and log entries, to be had again from the repository.
     public var cacheDirectory: String
+    /// The variables by which credentials for object stores are found, such as `AWS_PROFILE`.
+    public var environment: [String: String]
 
     public init(
         location: String, secret: Secret, recoveryKeyFile: String? = nil, stateDirectory: String,
-        cacheDirectory: String
+        cacheDirectory: String, environment: [String: String] = [:]
     ) {
         self.location = location
         self.secret = secret
         self.recoveryKeyFile = recoveryKeyFile
         self.stateDirectory = stateDirectory
         self.cacheDirectory = cacheDirectory
+        self.environment = environment
+    }
+
+    /// Throws `.usage` if a text is no location; nothing is opened.
+    public static func check(location: String) throws(LifeboatError) {
+        _ = try StoreLocation(location)
+    }
+
+    /// Opens what `location` names; `makes` the directory or the bucket if it is missing.
+    func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
+        let place = try StoreLocation(location)
+        let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
+        return makes ? try place.create(options) : try place.open(options)
     }
 }

@@ -174,7 +174,9 @@ import Testing
     @Test func `the repository is described`() {
         let id = Samples.identifier
         let result = RepositoryInformation(
-            repository: id, location: "/mnt/backup", formatVersion: 1, chunkSize: 65536,
+            repository: id, location: "/mnt/backup",
+            store: StoreInformation(kind: "s3", probeTime: nil, abilities: nil), formatVersion: 1,
+            chunkSize: 65536,
             created: Samples.time, fingerprint: "12 34", configurationNumber: 1, rosterNumber: 2,
             minimumAge: 86_400_000, domains: [id],
             members: [
@@ -194,6 +196,7 @@ import Testing
         #expect(
             report.json.text.hasPrefix(
                 #"{"repository":"\#(id.hex)","location":"/mnt/backup","#
+                    + #""store":{"kind":"s3","probed":null,"probed_ms":null,"capabilities":null},"#
                     + #""created":"2026-01-02T03:04:05.678Z","created_ms":1767323045678,"#
                     + #""format_version":1,"chunk_size":65536,"fingerprint":"12 34","#
                     + #""configuration":1,"roster":2,"minimum_age_ms":86400000,"#))

@@ -33,7 +33,7 @@ extension Operations {
             : try PointCatalog(repository, ledger: opening.ledger)
         warn(log.problems + catalog.problems)
         let index = try openIndex(repository, log: log, ledger: opening.ledger)
-        if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        _ = try? repository.store.cleanTemporaries()
         repository.directories.cleanLeftovers()
         let session = try WriteSession(repository, opening, index: index, packBuffers: 3)
         defer { session.end() }

@@ -8,6 +8,7 @@ import LifeboatStore
 public struct RepositoryInformation: Sendable {
     public var repository: Identifier
     public var location: String
+    public var store: StoreInformation
     public var formatVersion: Int
     /// Bytes.
     public var chunkSize: Int
@@ -40,15 +41,21 @@ public struct RepositoryInformation: Sendable {
 
 extension Operations {
     /// What the repository is, and what is in it by its logs; costs no listing of packs.
-    public func information() throws(LifeboatError) -> RepositoryInformation {
+    ///
+    /// `probes`: asks the store anew what it can do, which puts and deletes some small objects.
+    public func information(
+        probes: Bool = false
+    ) throws(LifeboatError) -> RepositoryInformation {
         let repository = try openRepository()
+        if probes { try repository.store.probe() }
         let log = try repository.readLog()
         warn(log.problems)
         let ledger = log.ledger
         let configuration = repository.configuration
         return RepositoryInformation(
             repository: repository.id, location: repository.store.location,
-            formatVersion: Int(ObjectKind.version), chunkSize: repository.chunkSize,
+            store: try StoreInformation(repository.store), formatVersion: Int(ObjectKind.version),
+            chunkSize: repository.chunkSize,
             created: repository.created, fingerprint: repository.fingerprint,
             configurationNumber: configuration.number, rosterNumber: repository.roster.number,
             minimumAge: configuration.minimumAge, domains: configuration.domains.map(\.id),

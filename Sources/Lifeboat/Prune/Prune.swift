@@ -15,7 +15,7 @@ extension Operations {
         let start = Clock.monotonicSeconds()
         let repository = try openRepository()
         _ = try repository.requireKeeper()
-        if let store = repository.store as? DirectoryStore { _ = try? store.cleanTemporaries() }
+        _ = try? repository.store.cleanTemporaries()
         repository.directories.cleanLeftovers()
         let outcome = try step(repository, options)
         func bytes(_ references: [ObjectReference]) -> UInt64 {

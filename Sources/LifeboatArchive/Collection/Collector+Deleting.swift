@@ -6,24 +6,34 @@ import LifeboatStore
 import LifeboatSystem
 
 extension Collector {
+    /// So many that a store may delete with one request, and that a cancellation waits for.
+    private static let batchCount = 100
+
     func delete(
         _ references: [ObjectReference]
     ) throws(LifeboatError) -> [ObjectReference] {
         var deleted: [ObjectReference] = []
         var failures = 0
-        for reference in references {
+        var rest = references[...]
+        while !rest.isEmpty {
+            let batch = rest.prefix(Self.batchCount)
+            rest = rest.dropFirst(batch.count)
             try cancellation.check()
-            do throws(LifeboatError) {
-                try repository.store.delete(ObjectNames.object(reference))
-                if reference.kind == .pack {
-                    try repository.store.delete(ObjectNames.damagedMarker(reference.digest))
-                    try repository.store.delete(ObjectNames.damagedBytes(reference.digest))
+            if (try? repository.store.delete(batch.flatMap(Self.names))) != nil {
+                deleted += batch
+                continue
+            }
+            // Which of them failed, only single deletions tell.
+            for reference in batch {
+                try cancellation.check()
+                do throws(LifeboatError) {
+                    for name in Self.names(reference) { try repository.store.delete(name) }
+                    deleted.append(reference)
+                } catch {
+                    guard error.code == .denied || error.code == .unavailable else { throw error }
+                    if failures == 0 { outcome.notes.append(error.description) }
+                    failures += 1
                 }
-                deleted.append(reference)
-            } catch {
-                guard error.code == .denied || error.code == .unavailable else { throw error }
-                if failures == 0 { outcome.notes.append(error.description) }
-                failures += 1
             }
         }
         if failures > 0 {
@@ -32,6 +42,16 @@ extension Collector {
         }
         outcome.deleted = deleted.filter { outcome.sizes[$0] != nil }
         return deleted
+    }
+
+    /// What an object consists of in the store.
+    private static func names(_ reference: ObjectReference) -> [ObjectName] {
+        let object = ObjectNames.object(reference)
+        guard reference.kind == .pack else { return [object] }
+        return [
+            object, ObjectNames.damagedMarker(reference.digest),
+            ObjectNames.damagedBytes(reference.digest),
+        ]
     }
 
     func truncate(
@@ -61,9 +81,11 @@ extension Collector {
             }
         }
         names += try oldCheckRecords()
-        for name in names {
+        var rest = names[...]
+        while !rest.isEmpty {
             try cancellation.check()
-            try repository.store.delete(name)
+            try repository.store.delete(Array(rest.prefix(Self.batchCount)))
+            rest = rest.dropFirst(Self.batchCount)
         }
     }
 

@@ -105,7 +105,8 @@ extension Collector {
     ) throws(LifeboatError) -> IndexRun {
         let object = IndexRunObject.seal(plain, domain: domain, writer: keys)
         let name = SHA256Hash.digest(object)
-        try repository.store.put(ObjectNames.indexRun(name), bytes: object)
+        try repository.store.put(
+            ObjectNames.indexRun(name), bytes: object, contentDigest: name)
         let path = repository.directories.indexCache + "/" + name.hex
         try Files.writeAtomically(path, plain)
         return try IndexRun(name, path: path)

@@ -62,7 +62,7 @@ struct FrameMover {
         }
         finish(&bytes, header, directory, domain.cipher(PackLayout.directoryLabel, salt: salt))
         let name = SHA256Hash.digest(bytes)
-        try repository.store.put(ObjectNames.pack(name), bytes: bytes)
+        try repository.store.put(ObjectNames.pack(name), bytes: bytes, contentDigest: name)
         return (name, directory, bytes.count)
     }
 

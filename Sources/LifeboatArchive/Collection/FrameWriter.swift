@@ -76,7 +76,7 @@ final class FrameWriter {
     private func closePack(_ stored: Stored) throws(LifeboatError) {
         guard let builder else { return }
         let (name, bytes) = builder.finish()
-        try repository.store.put(ObjectNames.pack(name), [bytes])
+        try repository.store.put(ObjectNames.pack(name), [bytes], contentDigest: name)
         self.builder = nil
         try stored(name, builder.directory, UInt64(bytes.count))
     }

@@ -15,7 +15,8 @@ extension WriteSession {
         let sealed = PointSealing.seal(body, domain: domain, member: writer.writer)
         let digest = SHA256Hash.digest(sealed)
         let verified = try commitEntry(replacing: [], naming: true) { () throws(LifeboatError) in
-            try repository.store.put(ObjectNames.pointBody(digest), bytes: sealed)
+            try repository.store.put(
+                ObjectNames.pointBody(digest), bytes: sealed, contentDigest: digest)
             metadataBytes += UInt64(sealed.count)
             return digest
         }
@@ -110,7 +111,8 @@ extension WriteSession {
     private func storeRun(_ plain: [UInt8]) throws(LifeboatError) -> IndexRun {
         let object = IndexRunObject.seal(plain, domain: domain, writer: writer)
         let name = SHA256Hash.digest(object)
-        try repository.store.put(ObjectNames.indexRun(name), bytes: object)
+        try repository.store.put(
+            ObjectNames.indexRun(name), bytes: object, contentDigest: name)
         metadataBytes += UInt64(object.count)
         let path = repository.directories.indexCache + "/" + name.hex
         try Files.writeAtomically(path, plain)

@@ -232,7 +232,7 @@ public final class WriteSession: @unchecked Sendable {
 
     private func storePack(_ builder: PackBuilder) throws(LifeboatError) {
         let (name, bytes) = builder.finish()
-        try repository.store.put(ObjectNames.pack(name), [bytes])
+        try repository.store.put(ObjectNames.pack(name), [bytes], contentDigest: name)
         try opening.session?.journal.add(name)
         guardian.lock()
         defer { guardian.unlock() }

@@ -18,10 +18,16 @@ struct RepoInfoCommand: Subcommand {
             Members, points, packs and objects are those of the logs; stats counts what is in the \
             store.
 
+            What a repository's object store can be relied on for is asked once a week, at the first \
+            thing stored; --probe asks now. That puts some small objects, and deletes them.
+
             Example:
 
               lifeboat repo info
             """)
+
+    @Flag(help: "Ask the store anew what it can be relied on for.")
+    var probe = false
 
     @OptionGroup var recoveryKey: RecoveryKeyOptions
     @OptionGroup var secret: SecretOptions
@@ -31,7 +37,7 @@ struct RepoInfoCommand: Subcommand {
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let operations = try run.operations(
             repository, secret, recoveryKeyFile: recoveryKey.file)
-        return Report(try operations.information())
+        return Report(try operations.information(probes: probe))
     }
 }
 

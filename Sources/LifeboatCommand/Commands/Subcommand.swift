@@ -66,7 +66,8 @@ struct Invocation: Sendable {
             location: try repository.location(environment), secret: secret,
             recoveryKeyFile: recoveryKeyFile,
             stateDirectory: try environment.stateDirectory(option: repository.stateDirectory),
-            cacheDirectory: try environment.cacheDirectory(option: repository.cache.directory))
+            cacheDirectory: try environment.cacheDirectory(option: repository.cache.directory),
+            environment: environment.forStores)
         return Operations(access: access, events: console, cancellation: cancellation)
     }
 }

@@ -1,11 +1,15 @@
 import ArgumentParser
+import Lifeboat
 import LifeboatCore
 
 /// Which repository, and where this host remembers things about it.
 struct RepositoryOptions: ParsableArguments {
     @Option(
         name: [.customShort("r"), .customLong("repo")],
-        help: ArgumentHelp("The repository: a directory. Or LIFEBOAT_REPO.", valueName: "repo"),
+        help: ArgumentHelp(
+            """
+            The repository: a directory, or s3:https://HOST/BUCKET/PREFIX. Or LIFEBOAT_REPO.
+            """, valueName: "repo"),
         completion: .directory)
     var repository: String?
 
@@ -22,10 +26,13 @@ struct RepositoryOptions: ParsableArguments {
 
     /// The repository's place, from the option or the environment.
     func location(_ environment: Environment) throws(LifeboatError) -> String {
-        if let repository, !repository.isEmpty { return repository }
-        if let value = environment["LIFEBOAT_REPO"] { return value }
-        throw LifeboatError(
-            .usage, "no repository given", advice: "give --repo REPO or set LIFEBOAT_REPO")
+        let given = repository.flatMap { $0.isEmpty ? nil : $0 } ?? environment["LIFEBOAT_REPO"]
+        guard let given else {
+            throw LifeboatError(
+                .usage, "no repository given", advice: "give --repo REPO or set LIFEBOAT_REPO")
+        }
+        try RepositoryAccess.check(location: given)
+        return given
     }
 }
 

@@ -17,6 +17,14 @@ struct Environment: Sendable {
         return value
     }
 
+    /// What credentials and certificates for object stores are found by.
+    var forStores: [String: String] {
+        variables.filter { name, _ in
+            name == "HOME" || name == "XDG_CONFIG_HOME"
+                || ["AWS_", "OS_", "ST_"].contains(where: name.hasPrefix)
+        }
+    }
+
     /// Where heads, session journals and fingerprints are kept.
     func stateDirectory(option: String?) throws(LifeboatError) -> String {
         try directory(
@@ -54,6 +62,12 @@ enum EnvironmentVariable: String, CaseIterable {
     case stateDirectory = "LIFEBOAT_STATE_DIR"
     case cacheDirectory = "LIFEBOAT_CACHE_DIR"
     case allowCore = "LIFEBOAT_ALLOW_CORE"
+    case accessKey = "AWS_ACCESS_KEY_ID"
+    case secretKey = "AWS_SECRET_ACCESS_KEY"
+    case sessionToken = "AWS_SESSION_TOKEN"
+    case profile = "AWS_PROFILE"
+    case region = "AWS_REGION"
+    case certificates = "AWS_CA_BUNDLE"
 
     var meaning: String {
         switch self {
@@ -63,6 +77,12 @@ enum EnvironmentVariable: String, CaseIterable {
         case .stateDirectory: "where this host remembers heads and unfinished work"
         case .cacheDirectory: "where this host caches what it can fetch again"
         case .allowCore: "set to 1, lets a crash leave a core file, which may hold secrets"
+        case .accessKey: "the access key for a repository in an S3 bucket"
+        case .secretKey: "its secret"
+        case .sessionToken: "the token of temporary credentials"
+        case .profile: "the profile of ~/.aws to use where no access key is set"
+        case .region: "the region of the bucket"
+        case .certificates: "a file with certificates of authorities to trust"
         }
     }
 }

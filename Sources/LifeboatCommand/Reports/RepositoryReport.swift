@@ -12,6 +12,9 @@ extension Report {
         }
         lines = Self.facts([
             ("repository", result.repository.hex), ("location", result.location),
+        ])
+        lines += Self.facts(result.store.facts)
+        lines += Self.facts([
             ("created", TimeText.short(result.created)),
             ("format", "version \(result.formatVersion)"),
             ("chunk size", ByteText.describe(UInt64(result.chunkSize))),
@@ -87,7 +90,7 @@ extension RepositoryInformation {
     fileprivate var json: JSONValue {
         [
             "repository": JSONValue(repository), "location": .string(location),
-            "created": .time(created), "created_ms": .integer(created),
+            "store": store.json, "created": .time(created), "created_ms": .integer(created),
             "format_version": JSONValue(formatVersion), "chunk_size": JSONValue(chunkSize),
             "fingerprint": .string(fingerprint),
             "configuration": .integer(configurationNumber), "roster": .integer(rosterNumber),

@@ -33,8 +33,7 @@ struct S3Probe {
         var capabilities = StoreCapabilities(
             conditionalPut: false, maximumObjectBytes: S3Store.maximumObjectBytes)
         defer { clean() }
-        // Names in an order that is neither that of the alphabet nor its reverse.
-        for name in ["b", "c", "a"] { try putPlain(name) }
+        for name in Self.names { try putPlain(name) }
         capabilities.payloadCheck = try payloadCheck()
         capabilities.conditionalPut = try hasConditionalPut()
         capabilities.rangeReads = try hasRangeReads()
@@ -44,6 +43,10 @@ struct S3Probe {
         capabilities.deletes = try canDelete()
         return capabilities
     }
+
+    /// In an order that is neither that of the alphabet nor its reverse; and `d-e/x` comes before
+    /// `d/x`, but not where folders are gone through.
+    private static let names = ["b", "c", "d/x", "d-e/x", "a"]
 
     private static let content: [UInt8] = Array("probe".utf8)
 
@@ -151,7 +154,7 @@ struct S3Probe {
         let (response, _) = try store.send(request)
         guard response.status == 200, let page = ListingPage(response.body) else { return false }
         let keys = page.entries.map(\.key)
-        return keys.count >= 3 && keys == keys.sorted()
+        return keys.count >= Self.names.count && keys == keys.sorted()
     }
 
     // MARK: versions and locks
@@ -192,7 +195,7 @@ struct S3Probe {
 
     private func clean() {
         let names =
-            ["a", "b", "c", "hash", "sum", "once"] + (0..<Self.rounds).map { "race-\($0)" }
+            Self.names + ["hash", "sum", "once"] + (0..<Self.rounds).map { "race-\($0)" }
         for name in names { try? store.delete(ObjectName(folder + name)) }
     }
 }
