@@ -11,6 +11,7 @@ let settings: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 /// A library module and its test target, by the layers of docs/architecture.md.
@@ -40,7 +41,7 @@ targets += module(
     "LifeboatCodec", ["LifeboatCore", "CZstd", "CCrypto", crypto], tests: ["LifeboatTesting"])
 targets += module("LifeboatSystem", ["LifeboatCore", "CLinux"])
 targets += module(
-    "LifeboatStore", ["LifeboatCore", "LifeboatSystem", "CCurl", "CCrypto"],
+    "LifeboatStore", ["LifeboatCore", "LifeboatSystem", "CCurl", "CCrypto", yams],
     tests: ["LifeboatTesting"])
 targets += module(
     "LifeboatVolume", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
@@ -110,6 +111,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: targets
 )

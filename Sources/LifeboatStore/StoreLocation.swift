@@ -9,16 +9,16 @@ public enum StoreLocation: Sendable, Hashable {
     case directory(String)
     /// A bucket of an S3 store, or a part of one.
     case s3(S3Location)
-    /// A container of an OpenStack Swift store, as it was written.
-    case swift(String)
+    /// A container of an OpenStack Swift store, or a part of one.
+    case swift(SwiftLocation)
 
     /// Reads a location.
     /// - Throws: `.usage` when it is none; the message never repeats what may be a secret.
     public init(_ text: String) throws(LifeboatError) {
         if S3Location.isPlausible(text) {
             self = .s3(try S3Location(text))
-        } else if text.hasPrefix("swift:") {
-            self = .swift(text)
+        } else if SwiftLocation.isPlausible(text) {
+            self = .swift(try SwiftLocation(text))
         } else {
             try Self.refuseSchemes(text)
             self = .directory(text)

@@ -26,11 +26,11 @@ extension StoreLocation {
         switch self {
         case .directory(let path): return DirectoryStore(path: path)
         case .s3(let location): return try S3Store(location, options)
-        case .swift: throw Self.noSwift()
+        case .swift(let location): return try SwiftStore(location, options)
         }
     }
 
-    /// Opens the store, and makes the directory or the bucket if it is missing.
+    /// Opens the store, and makes the directory, the bucket or the container if it is missing.
     public func create(_ options: StoreOptions) throws(LifeboatError) -> any ObjectStore {
         switch self {
         case .directory(let path): return try DirectoryStore.create(path: path)
@@ -38,11 +38,10 @@ extension StoreLocation {
             let store = try S3Store(location, options)
             try store.makeBucket()
             return store
-        case .swift: throw Self.noSwift()
+        case .swift(let location):
+            let store = try SwiftStore(location, options)
+            try store.makeContainer()
+            return store
         }
-    }
-
-    private static func noSwift() -> LifeboatError {
-        LifeboatError(.unsupported, "this build cannot use OpenStack Swift")
     }
 }

@@ -45,6 +45,7 @@ import Testing
         "FoundationXML": ["LifeboatStore"],
         // swift-crypto's interface is in terms of its `Data`.
         "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec", "LifeboatStore"],
+        "Yams": ["LifeboatStore"],
         "Dispatch": ["LifeboatCommand"],
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",
