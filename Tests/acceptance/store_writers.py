@@ -32,7 +32,8 @@ class Worker(threading.Thread):
 
     def note(self, what, result):
         self.codes.append(result.code)
-        check(result.code in (0, 11, 21),
+        # 20: a bit that was changed on its way cannot be told from damage over plain HTTP.
+        check(result.code in (0, 11, 20, 21),
               f"{self.title}: {what}: exit {result.code}: {result.told()[:400]}")
         return result.code == 0
 
@@ -91,7 +92,7 @@ def four_writers_and_a_keeper_under_faults():
             equal(len(writer.done), before + 1, f"backups of {writer.title} in peace")
         keeper.host.run("prune", *keeper.host.secret).expect(0)
         backups = sum(len(writer.done) for writer in writers)
-        unanswered = sum(code == 11 for thread in [*writers, keeper] for code in thread.codes)
+        unanswered = sum(code in (11, 20) for thread in [*writers, keeper] for code in thread.codes)
         print(f"# {backups} backups, {len(keeper.codes)} steps of the keeper, {unanswered} runs "
               f"given up, {faults} faults: {proxy.counts}", flush=True)
         check(backups >= 8 and faults > 10, "too little happened")

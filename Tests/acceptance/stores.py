@@ -134,13 +134,14 @@ MISTAKES = {
 
 def mistake(place, variables, code, words):
     lab = StoreLab(place, init=False, variables=variables)
-    lab.write("host.key", b"")
-    told = []
-    for arguments in (["points", "--recovery-key-file", lab.recovery],
+    # Keys that fit some repository, so that they are not what is wrong.
+    there, lab.repo = lab.repo, lab.path("elsewhere")
+    lab.init().expect(0)
+    lab.repo = there
+    for arguments in (["points", *lab.secret],
                       ["init", "--recovery-key-file", lab.path("r2"), "--new-key-file",
                        lab.path("k2")]):
         result = lab.run(*arguments, env={"HOME": lab.root}, timeout=60)
-        told.append(result.told())
         codes = code if isinstance(code, tuple) else (code,)
         check(result.code in codes, f"{arguments[0]}: exit {result.code}: {result.told()[:300]}")
         check(words in result.told(), f"{arguments[0]} says {result.told()[:300]}")
@@ -181,8 +182,8 @@ def every_mistake_is_told_apart():
         result = lab.run("points", *lab.secret, timeout=120)
         codes = code if isinstance(code, tuple) else (code,)
         check(result.code in codes, f"{name}: exit {result.code}: {result.told()[:300]}")
-        told[name] = result.error["message"]
-    equal(len(set(told.values())), 3, f"different messages: {told}")
+        told[name] = f"{result.error['message']}; {result.error.get('cause')}"
+    equal(len(set(told.values())), 3, f"different errors: {told}")
 
 
 @test
