@@ -119,7 +119,7 @@ class Server:
         """Writes the ends of all logs to standard error."""
         folder = self.path("log") if self.folder else None
         for name in sorted(os.listdir(folder)) if folder else []:
-            lines = Process(name, [], os.path.join(folder, name)).last_lines()
+            lines = Process(name, [], os.path.join(folder, name)).last_lines(6)
             if lines:
                 print(f"# {self.name}: {name}", *(f"#   {line[:300]}" for line in lines), sep="\n",
                       file=sys.stderr)
