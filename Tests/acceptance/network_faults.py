@@ -72,7 +72,10 @@ class Trial:
             return result
         self.failed += 1
         result = timed(name, function)
-        check(result.code == 0, f"{name} in peace: exit {result.code}: {result.told()[:500]}")
+        if result.code != 0:
+            print(f"# {name} in peace printed {result.out[-3000:]!r}; faults before: "
+                  f"{list(self.proxy.decisions.history)[-20:]}", file=sys.stderr, flush=True)
+        check(result.code == 0, f"{name} in peace: exit {result.code}: {result.told()[:400]}")
         return result
 
     def backup(self, disturb):
