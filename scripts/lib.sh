@@ -60,14 +60,30 @@ install_packages() {
     done
     ((${#missing[@]} == 0)) && return 0
     say "installing ${missing[*]}"
-    local options=(-qq -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120)
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "${missing[@]}" \
-        >/dev/null 2>&1 && return 0
-    # The lists may be old or absent: fetch them and try once more, aloud.
-    as_root apt-get -qq update || die "apt-get update failed"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install "${missing[@]}" \
-        >/dev/null || die "could not install ${missing[*]}"
+    forbid_services
+    apt_install "${missing[@]}" >/dev/null 2>&1 || {
+        # The lists may be old or absent: fetch them and try once more, aloud.
+        as_root apt-get -qq update && apt_install "${missing[@]}" >/dev/null
+    }
+    local status=$?
+    allow_services
+    ((status == 0)) || die "could not install ${missing[*]}"
 }
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 \
+        install "$@"
+}
+
+# Packages of servers would start them; tests start servers of their own.
+forbid_services() {
+    forbade_services=false
+    [[ -e /usr/sbin/policy-rc.d ]] && return 0
+    printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null &&
+        as_root chmod 755 /usr/sbin/policy-rc.d && forbade_services=true
+}
+allow_services() { if $forbade_services; then as_root rm -f /usr/sbin/policy-rc.d; fi; }
 
 # shellcheck disable=SC2034  # used by the scripts that source this
 BUILD_PACKAGES=(libzstd-dev libssl-dev libcurl4-openssl-dev libqrencode-dev pkg-config)

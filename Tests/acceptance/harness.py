@@ -66,6 +66,7 @@ def main():
             print(f"ok {name} # {time.monotonic() - begun:.1f} s", flush=True)
         except Exception as error:
             failed += 1
+            Lab.failures.append(name)
             seed = f" (LIFEBOAT_TEST_SEED={Lab.seed})" if Lab.seed is not None else ""
             if not isinstance(error, Failure):
                 traceback.print_exc(limit=-3)
@@ -115,6 +116,7 @@ class Lab:
 
     seed = None
     every = []
+    failures = []
 
     def __init__(self, chunk_size=None, password=None, init=True, parent=None):
         self.root = tempfile.mkdtemp(prefix="lifeboat-test-", dir=parent)

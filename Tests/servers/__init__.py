@@ -1,0 +1,1 @@
+"""Real servers that tests start and stop themselves; each module has one class. See docs/testing.md."""
