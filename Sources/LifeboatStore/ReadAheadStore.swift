@@ -104,7 +104,7 @@ public final class ReadAheadStore: ObjectStore {
     ) throws(LifeboatError) -> Int {
         let name = BlockName(object: object, number: number)
         var isNext = false
-        let known = cache.withLock { cache in
+        let known = cache.withLock { cache -> [UInt8]? in
             cache.clock += 1
             isNext =
                 number > 0
@@ -113,7 +113,7 @@ public final class ReadAheadStore: ObjectStore {
                 cache.blocks[name] = (block.bytes, cache.clock)
                 return block.bytes
             }
-            return nil as [UInt8]?
+            return nil
         }
         let bytes: [UInt8]
         if let known {

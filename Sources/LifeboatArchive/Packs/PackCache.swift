@@ -1,5 +1,6 @@
 public import LifeboatCore
 import LifeboatFormat
+import LifeboatStore
 import LifeboatSystem
 
 /// Packs opened lately, bounded by what their directories take.
