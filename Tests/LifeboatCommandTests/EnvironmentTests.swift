@@ -29,6 +29,22 @@ import Testing
         #expect(throws: LifeboatError.self) { try environment([:]).stateDirectory(option: nil) }
     }
 
+    @Test func `stores get their own variables only`() {
+        let found = environment([
+            "HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c", "LIFEBOAT_PASSWORD_FILE": "f",
+            "PATH": "/bin",
+        ]).forStores
+        #expect(found == ["HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c"])
+    }
+
+    @Test func `a location that holds credentials is refused at once`() throws {
+        let given = try RepositoryOptions.parse(["--repo", "s3:https://me:hunter2@host/bucket"])
+        let error = try #require(throws: LifeboatError.self) {
+            try given.location(environment([:]))
+        }
+        #expect(error.code == .usage && !error.description.contains("hunter2"))
+    }
+
     @Test func `the repository comes from the option or the variable`() throws {
         let given = try RepositoryOptions.parse(["--repo", "/a"])
         let open = try RepositoryOptions.parse([])

@@ -202,6 +202,26 @@ import Testing
                     + #""configuration":1,"roster":2,"minimum_age_ms":86400000,"#))
     }
 
+    @Test func `a store that was asked tells what it can do`() {
+        let store = StoreInformation(
+            kind: "s3", probeTime: Samples.time,
+            abilities: .init(
+                conditionalPut: false, rangeReads: true, deletes: true, orderedListing: false,
+                payloadCheck: "md5", versioning: true, objectLock: true, maximumObjectBytes: 7))
+        #expect(
+            store.facts.map(\.1) == [
+                "s3",
+                "NOT put once, check md5, read parts, not list in order, delete, keep versions, "
+                    + "lock objects", "2026-01-02 03:04:05Z",
+            ])
+        #expect(
+            store.json.text
+                == #"{"kind":"s3","probed":"2026-01-02T03:04:05.678Z","probed_ms":1767323045678,"#
+                + #""capabilities":{"conditional_put":false,"payload_check":"md5","#
+                + #""range_reads":true,"ordered_listing":false,"deletes":true,"#
+                + #""versioning":true,"object_lock":true,"maximum_object_bytes":7}}"#)
+    }
+
     @Test func `pruning tells what is freed, what waits and what is held`() {
         var result = PruneResult()
         result.condemnedObjects = 2

@@ -89,50 +89,47 @@ struct S3Probe {
 
     /// Whether a put can be made to depend on the name being free, and whether that holds in a race.
     private func hasConditionalPut() throws(LifeboatError) -> Bool {
-        let first = try put("once", headers: Self.condition)
-        if (200..<300).contains(first.response.status) {
-            guard try put("once", headers: Self.condition).response.status == 412 else {
-                return false
-            }
-        } else if !(first.isAmbiguous && first.response.status == 412) {
-            let refusal = store.error(first.response, folder + "once")
-            // What it does not know it may refuse in many ways; without rights it is another thing.
-            guard refusal.code != .unavailable, first.response.status != 403 else { throw refusal }
-            return false
-        }
-        for round in 0..<Self.rounds {
-            guard try race(round) else { return false }
-        }
+        guard try isPutOnce() else { return false }
+        for round in 0..<Self.rounds where try winners(round) > 1 { return false }
         return true
     }
 
-    /// Whether of some writers exactly one wins.
-    private func race(_ round: Int) throws(LifeboatError) -> Bool {
-        typealias Outcome = Result<(won: Bool, isClear: Bool), LifeboatError>
-        let outcomes = Guarded<[Outcome]>([])
+    /// Whether a first put is taken and a second one refused.
+    private func isPutOnce() throws(LifeboatError) -> Bool {
+        let token = Identifier.random().hex
+        let headers = Self.condition + [(name: S3Store.tokenHeader, value: token)]
+        let (first, _) = try put("once", headers: headers)
+        switch first.status {
+        case 200..<300: break
+        case 409, 412:
+            // Delivered twice, or done again after a lost reply: then it refused itself.
+            guard try store.look(folder + "once")?.token == token else { return false }
+        default:
+            let refusal = store.error(first, folder + "once")
+            // What it does not know it may refuse in many ways; without rights it is another thing.
+            guard refusal.code != .unavailable, first.status != 403 else { throw refusal }
+            return false
+        }
+        return try put("once", headers: Self.condition).response.status == 412
+    }
+
+    /// How many of some writers are told that they won: where replies are lost, it may be none.
+    private func winners(_ round: Int) throws(LifeboatError) -> Int {
+        let outcomes = Guarded<[Result<Bool, LifeboatError>]>([])
         let probe = self
         Threads.run(count: Self.racers, name: "probe") { _ in
-            var outcome: Outcome
+            var outcome: Result<Bool, LifeboatError>
             do throws(LifeboatError) {
-                let (response, isAmbiguous) = try probe.put(
-                    "race-\(round)", headers: Self.condition)
-                let won = (200..<300).contains(response.status)
-                let lost = [409, 412].contains(response.status)
-                outcome = .success((won, (won || lost) && !isAmbiguous))
+                let (response, _) = try probe.put("race-\(round)", headers: Self.condition)
+                outcome = .success((200..<300).contains(response.status))
             } catch {
                 outcome = .failure(error)
             }
             outcomes.withLock { $0.append(outcome) }
         }
         var winners = 0
-        var isClear = true
-        for outcome in outcomes.withLock({ $0 }) {
-            let outcome = try outcome.get()
-            if outcome.won { winners += 1 }
-            if !outcome.isClear { isClear = false }
-        }
-        // Where replies were lost nobody may know that he won.
-        return isClear ? winners == 1 : winners <= 1
+        for outcome in outcomes.withLock({ $0 }) where try outcome.get() { winners += 1 }
+        return winners
     }
 
     // MARK: reading

@@ -53,6 +53,11 @@ struct S3Refusal {
             return (.full, "the store has no space left, or the quota is used up", nil)
         case "EntityTooLarge":
             return (.refused, "the store takes no objects of this size", nil)
+        case "BadDigest", "XAmzContentSHA256Mismatch":
+            return (
+                .unavailable, "the bytes change on their way to the store, again and again",
+                "check the network, and this host's memory"
+            )
         default: break
         }
         if let refusal = identity(answer.code, bucket) { return refusal }

@@ -91,7 +91,8 @@ import Testing
         (404, "NoSuchKey", .missing, "subject"), (301, "PermanentRedirect", .denied, "eu-9"),
         (400, "AuthorizationHeaderMalformed", .denied, "region=eu-9"), (307, "", .denied, "eu-9"),
         (501, "NotImplemented", .unsupported, "cannot"), (503, "SlowDown", .unavailable, "later"),
-        (507, "", .full, "space"), (400, "", .denied, "HTTP 400"),
+        (507, "", .full, "space"),
+        (400, "BadDigest", .unavailable, "way"), (400, "", .denied, "HTTP 400"),
     ]) func `refusals say what to do`(
         status: Int, name: String, code: LifeboatError.Code, word: String
     ) throws {

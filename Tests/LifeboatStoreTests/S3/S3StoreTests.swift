@@ -25,6 +25,7 @@ import Testing
         Case("no parts") { $0.readsParts = false },
         Case("parts as wholes") { $0.marksParts = false },
         Case("lists out of order") { $0.listsInOrder = false },
+        Case("puts arrive twice") { $0.doublesPuts = true },
         Case("deletes one by one") { $0.deletesMany = false },
     ]
 
