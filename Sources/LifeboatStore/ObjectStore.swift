@@ -56,9 +56,20 @@ public protocol ObjectStore: Sendable {
 
     /// Deletes an object; one that is gone already is no error.
     func delete(_ name: ObjectName) throws(LifeboatError)
+
+    /// Puts the right bytes in the place of an object that was found damaged, or puts them anew.
+    ///
+    /// For repairs only. In one step where the store can; else by deleting and putting, and who is
+    /// interrupted in between leaves nothing under the name.
+    func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError)
 }
 
 extension ObjectStore {
+    public func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
+        try delete(name)
+        try put(name, bytes: bytes)
+    }
+
     /// Puts a new object from an array.
     public func put(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
         let result = bytes.withUnsafeBytes { buffer -> Result<Void, LifeboatError> in
