@@ -5,12 +5,22 @@ import LifeboatProtocol
 import LifeboatStore
 
 extension Operations {
+    /// The store at a location.
+    static func openStore(_ location: String) throws(LifeboatError) -> any ObjectStore {
+        DirectoryStore(path: location)
+    }
+
+    /// The same, made if it is not there.
+    static func makeStore(_ location: String) throws(LifeboatError) -> any ObjectStore {
+        try DirectoryStore.create(path: location)
+    }
+
     /// Opens the repository with the secrets of `access`.
     ///
     /// `readsOnly`: a recovery key makes the password unnecessary, and spares deriving its key.
     func openRepository(readsOnly: Bool = false) throws(LifeboatError) -> Repository {
         if let opened { return try opened.refreshed() }
-        let store = DirectoryStore(path: access.location)
+        let store = try Self.openStore(access.location)
         var secret: WrappingSecret?
         var recovery: RecoveryKey?
         switch access.secret {

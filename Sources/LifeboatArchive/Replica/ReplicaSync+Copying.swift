@@ -43,8 +43,9 @@ extension ReplicaSync {
                 outcome.bytesCopied += count
                 if reference.kind == .pack {
                     outcome.packsCopied += 1
-                    if record.isIncomplete {
+                    if record.isIncomplete || options.asksForAll {
                         try target.delete(ObjectNames.damagedMarker(reference.digest))
+                        try target.delete(ObjectNames.damagedBytes(reference.digest))
                     }
                 }
             case .missing:

@@ -98,7 +98,7 @@ public final class ReplicaSync {
                 subject: source.store.location,
                 advice: "somebody exchanged the repository; nothing was copied")
         }
-        try mark()
+        if !options.isDryRun { try source.beginReplica(at: target) }
         // In this order: what a view or the listing shows was named at the source before.
         let sight = try ReplicaSight(target)
         let number: UInt64
@@ -173,27 +173,6 @@ public final class ReplicaSync {
         source = try source.refreshed()
         try refuseDoubtful(log)
         return (log, late)
-    }
-
-    /// Says in the replica that it is one, before anything else is there.
-    private func mark() throws(LifeboatError) {
-        if try source.store.size(ObjectNames.replicaMark) != nil, !source.isReplica {
-            throw LifeboatError(
-                .refused, "the replica is in the same place as the repository",
-                subject: record.location)
-        }
-        guard try target.size(ObjectNames.replicaMark) == nil else { return }
-        guard try target.size(ObjectNames.configuration(1)) == nil else {
-            throw LifeboatError(
-                .refused, "there is a repository that is no replica", subject: record.location,
-                advice: "if it was promoted, it goes its own way; choose an empty place")
-        }
-        guard !options.isDryRun else { return }
-        do throws(LifeboatError) {
-            try target.put(ObjectNames.replicaMark, bytes: Array("replica\n".utf8))
-        } catch {
-            guard error.code == .exists else { throw error }
-        }
     }
 
     /// What is damaged or set back must not reach the replica.
