@@ -115,7 +115,8 @@ extension ReplicaSync {
         var roster = source.rosters.digests.keys.min() ?? 1
         for link in source.configurations.links {
             let number = link.configuration.number
-            while roster <= link.configuration.rosterNumber {
+            // The first configuration confirms none, and needs the first one all the same.
+            while roster <= max(1, link.configuration.rosterNumber) {
                 if roster > known.roster { try copyRoster(roster) }
                 roster += 1
             }
