@@ -102,7 +102,8 @@ final class ReplicaSite: @unchecked Sendable {
             let directories = try open("sync", nil).directories
             return try ReplicaRecord.all(directories).first
                 ?? ReplicaRecord(
-                    name: "replica", location: "target", rootKey: try open("admin", nil).configuration.rootKey)
+                    name: "replica", location: "target",
+                    rootKey: try open("admin", nil).configuration.rootKey)
         }
     }
 

@@ -170,14 +170,16 @@ import Testing
                 ObjectName(name), bytes: try site.source.get(ObjectName(name), limit: 1 << 26))
         }
         try Files.removeTree(site.folder.file("sync-state"))
-        #expect(code { () throws(LifeboatError) in
-            try onlyLifeboatErrors { try site.sync(from: other) }
-        } == .damaged)
+        #expect(
+            code { () throws(LifeboatError) in
+                try onlyLifeboatErrors { try site.sync(from: other) }
+            } == .damaged)
         #expect(try site.check() == shown)
         let stranger = try ReplicaSite()
-        #expect(code { () throws(LifeboatError) in
-            try onlyLifeboatErrors { try site.sync(from: stranger.source) }
-        } == .refused)
+        #expect(
+            code { () throws(LifeboatError) in
+                try onlyLifeboatErrors { try site.sync(from: stranger.source) }
+            } == .refused)
         #expect(try site.check() == shown)
     }
 
@@ -201,10 +203,11 @@ import Testing
         let replica = try site.open("admin", nil, store: site.target, withRecovery: true)
         #expect(replica.isReplica)
         let secret = WrappingSecret.keyFile(SecretBytes(randomBytes(32)))
-        #expect(code { () throws(LifeboatError) in
-            _ = try replica.enrol(
-                .writer, domain: try replica.requireDomain().domain, label: "", secret: secret)
-        } == .refused)
+        #expect(
+            code { () throws(LifeboatError) in
+                _ = try replica.enrol(
+                    .writer, domain: try replica.requireDomain().domain, label: "", secret: secret)
+            } == .refused)
         #expect(try replica.promote() > 0)
         #expect(try site.check() == points)
         let promoted = try site.open("new", nil, store: site.target, withRecovery: true)
@@ -216,9 +219,10 @@ import Testing
         _ = try Operations(on: writer).backup(
             BackupOptions(machine: "new", sources: [.init(name: "disk", path: path)]))
         // And it is no replica any more.
-        #expect(code { () throws(LifeboatError) in
-            try onlyLifeboatErrors { try site.sync() }
-        } == .refused)
+        #expect(
+            code { () throws(LifeboatError) in
+                try onlyLifeboatErrors { try site.sync() }
+            } == .refused)
     }
 
     private func onlyLifeboatErrors(_ body: () throws -> Void) throws(LifeboatError) {

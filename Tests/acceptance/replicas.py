@@ -76,12 +76,12 @@ def stored(folder, *prefixes):
 
 @test
 def killed_at_random_moments_it_is_always_whole():
-    for seed in seeds(2 if QUICK else 4):
+    for seed in seeds(1 if QUICK else 3):
         source = random.Random(seed)
         lab = new_lab()
-        images = [make_image(lab.path(f"disk{n}"), 6 * MIB, f"{seed} {n}") for n in range(2)]
+        images = [make_image(lab.path(f"disk{n}"), 3 * MIB, f"{seed} {n}") for n in range(2)]
         lab.run("replica", "add", "copy", lab.replica).expect(0)
-        for step in range(12):
+        for step in range(8):
             number = source.randrange(2)
             change_image(images[number], f"{seed} {step}", count=10)
             back_up(lab, images[number], f"m{number}")

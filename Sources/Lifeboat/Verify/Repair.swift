@@ -50,13 +50,13 @@ extension VerificationRun {
 
     /// Reads the logs, and puts back what is missing of them as long as that makes progress.
     func readLog() throws(LifeboatError) -> LogView {
-        var log = try repository.readLog()
-        guard repair != nil else { return log }
+        guard let repair else { return try repository.readLog() }
+        var log = try repair.readLog()
         for _ in 0..<Self.logLimit {
             let count = result.repaired.count
             for problem in log.problems { _ = putsBack(problem) }
             guard result.repaired.count > count else { break }
-            log = try repository.readLog()
+            log = try repair.readLog()
         }
         return log
     }

@@ -134,7 +134,8 @@ public struct PointCatalog: Sendable {
             }
             if prefix.count >= 4, absent.contains(where: { $0.hex.hasPrefix(prefix) }) {
                 throw LifeboatError(
-                    .missing, "the point is not in this replica, which has only some", subject: text,
+                    .missing, "the point is not in this replica, which has only some",
+                    subject: text,
                     advice: "read it from the repository itself, or from another replica")
             }
             throw LifeboatError(

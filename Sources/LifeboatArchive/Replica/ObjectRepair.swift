@@ -71,6 +71,14 @@ public final class ObjectRepair {
         try repository.store.delete(ObjectNames.damagedBytes(pack))
     }
 
+    /// All logs, compared also with what the replicas have of them: what the repository lacks of
+    /// that is a problem.
+    public func readLog() throws(LifeboatError) -> LogView {
+        var heads: [LogHead] = []
+        for (_, place) in replicas { heads += (try? ReplicaSight(place.store))?.view?.heads ?? [] }
+        return try repository.readLog(comparing: heads)
+    }
+
     private func bytes(
         _ name: ObjectName, _ store: any ObjectStore
     ) throws(LifeboatError) -> [UInt8]? {

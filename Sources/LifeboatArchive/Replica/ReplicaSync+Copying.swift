@@ -20,8 +20,9 @@ extension ReplicaSync {
         let stage = "copying"
         events.tell(.started(stage: stage, total: nil))
         let done = Guarded(outcome.bytesCopied)
-        let results = try inParallel(plan.objects) { [source, target, events] reference
-            throws(LifeboatError) in
+        let results = try inParallel(plan.objects) {
+            [source, target, events] reference
+                throws(LifeboatError) in
             let copied = try Self.copy(reference, from: source.store, to: target)
             if case .done(let count) = copied {
                 let sum = done.withLock { sum in
@@ -55,7 +56,7 @@ extension ReplicaSync {
                     outcome.damaged.append(
                         LifeboatError(
                             .damaged, "the source has lost it", subject: name.path,
-                            advice: "heal the source, or go on without: --accept-damage"))
+                            advice: "repair the source, or go on without: --accept-damage"))
                 }
             case .damaged(let fault): outcome.damaged.append(fault)
             }
@@ -81,7 +82,7 @@ extension ReplicaSync {
             return .damaged(
                 LifeboatError(
                     .damaged, "at the source it is not what its name says", subject: name.path,
-                    advice: "it was not copied; heal the source with: lifeboat verify --repair"))
+                    advice: "it was not copied; repair the source with: lifeboat verify --repair"))
         }
         try put(name, bytes, to: target)
         return .done(UInt64(bytes.count))

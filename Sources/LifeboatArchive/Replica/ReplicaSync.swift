@@ -93,7 +93,8 @@ public final class ReplicaSync {
         source = try source.refreshed()
         guard source.configurations.hasRoot(record.rootKey) else {
             throw LifeboatError(
-                .refused, "the source is not signed by the root key that replica "
+                .refused,
+                "the source is not signed by the root key that replica "
                     + "\(record.name) was added with",
                 subject: source.store.location,
                 advice: "somebody exchanged the repository; nothing was copied")
@@ -186,7 +187,7 @@ public final class ReplicaSync {
             throw LifeboatError(
                 .damaged, "the source's logs are not whole: \(problem.message)",
                 subject: problem.subject,
-                advice: "nothing was copied; heal the source with: lifeboat verify --repair")
+                advice: "nothing was copied; repair the source with: lifeboat verify --repair")
         }
         for (kind, name) in [
             ("configuration", ObjectNames.configuration(source.configuration.number + 1)),
@@ -288,8 +289,9 @@ public final class ReplicaSync {
         let objects = plan.objects
         let stage = "asking the replica"
         events.tell(.started(stage: stage, total: nil))
-        let missing = try inParallel(objects) { [source, target] reference
-            throws(LifeboatError) -> ObjectReference? in
+        let missing = try inParallel(objects) {
+            [source, target] reference
+                throws(LifeboatError) -> ObjectReference? in
             let name = ObjectNames.object(reference)
             guard let size = try target.size(name) else { return reference }
             // A store without atomic puts may have kept a part; what the source has lost can stay.
