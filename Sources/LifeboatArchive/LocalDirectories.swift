@@ -39,7 +39,7 @@ public struct LocalDirectories: Sendable {
     /// What this host keeps about one of the replicas.
     func ofReplica(_ name: String) throws(LifeboatError) -> LocalDirectories {
         try LocalDirectories(
-            state: replicas + "/" + name, cache: cache, replicas: replicas)
+            state: replicas + "/" + name, cache: cache + "/replicas/" + name, replicas: replicas)
     }
 
     /// Part of the names of files that are not finished; their makers hold locks on them.

@@ -16,7 +16,7 @@ extension ReplicaSync {
     /// Copies packs, runs and bodies, each checked by its name's digest.
     ///
     /// False when some were not there and it may be that a keeper deleted them meanwhile.
-    func copyObjects(_ plan: Plan) throws(LifeboatError) -> Bool {
+    func copyObjects(_ plan: Plan, _ known: Known) throws(LifeboatError) -> Bool {
         let stage = "copying"
         events.tell(.started(stage: stage, total: nil))
         let done = Guarded(outcome.bytesCopied)
@@ -44,7 +44,8 @@ extension ReplicaSync {
                 outcome.bytesCopied += count
                 if reference.kind == .pack {
                     outcome.packsCopied += 1
-                    if record.isIncomplete || options.asksForAll {
+                    let isMarked = known.marked.contains(reference.digest)
+                    if isMarked || record.isIncomplete || options.asksForAll {
                         try target.delete(ObjectNames.damagedMarker(reference.digest))
                         try target.delete(ObjectNames.damagedBytes(reference.digest))
                     }
@@ -111,7 +112,7 @@ extension ReplicaSync {
     // MARK: configurations, rosters, key slots
 
     /// Copies configurations and rosters in an order in which they can be followed at every moment.
-    func copyChains(_ known: Known) throws(LifeboatError) {
+    func copyChains(_ known: inout Known) throws(LifeboatError) {
         try copyEarlierRosters(known)
         var roster = source.rosters.digests.keys.min() ?? 1
         for link in source.configurations.links {
@@ -128,6 +129,8 @@ extension ReplicaSync {
             if roster > known.roster { try copyRoster(roster) }
             roster += 1
         }
+        known.configuration = source.configuration.number
+        known.roster = source.roster.number
     }
 
     private func copyRoster(_ number: UInt64) throws(LifeboatError) {

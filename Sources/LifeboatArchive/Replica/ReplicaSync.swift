@@ -108,25 +108,31 @@ public final class ReplicaSync {
         } else {
             number = try ReplicaSight.newestNumber(target)
         }
-        let known = try known(sight)
+        var known = try known(sight)
         outcome.view = number
         outcome.points = known.points
         var (log, late) = try readSource(sight)
+        if !options.isDryRun {
+            try copyChains(&known)
+            try copySlots()
+        }
         if isUpToDate(log, sight, known) {
             outcome.isComplete = true
             return true
         }
         let listed = options.isDryRun ? [] : try list()
-        if !listed.isEmpty { (log, late) = try readSource(sight) }
+        if !listed.isEmpty {
+            (log, late) = try readSource(sight)
+            // Members may be new by now.
+            try copyChains(&known)
+        }
         var plan = try plan(log, late, known)
         try findMissing(&plan)
         if options.isDryRun {
             try weigh(plan)
             return true
         }
-        try copyChains(known)
-        try copySlots()
-        guard try copyObjects(plan) else { return false }
+        guard try copyObjects(plan, known) else { return false }
         guard outcome.damaged.isEmpty || options.acceptsDamage else { return true }
         guard try copyLogs(log, known) else { return false }
         guard try show(log, plan, sight, number) else { return false }
@@ -145,8 +151,7 @@ public final class ReplicaSync {
             return false
         }
         return record.view == view.number && view.heads == log.ledger.heads && !view.isPartial
-            && !record.isPartial && known.configuration == source.configuration.number
-            && known.roster == source.roster.number
+            && !record.isPartial && known.marked.isEmpty
     }
 
     /// How often the logs are read for two readings in a row to be the same.
@@ -163,13 +168,19 @@ public final class ReplicaSync {
         let further = sight.view?.heads ?? []
         var log = try source.readLog(comparing: further)
         var late: Set<Digest> = []
-        for _ in 0..<Self.readings {
+        var isSame = false
+        for _ in 0..<Self.readings where !isSame {
             try cancellation.check()
             let next = try source.readLog(comparing: further)
-            let isSame = next.heads == log.heads && next.ledger.base == log.ledger.base
+            isSame = next.heads == log.heads && next.ledger.base == log.ledger.base
             late = Set(next.ledger.points.map(\.id)).subtracting(log.ledger.points.map(\.id))
             log = next
-            if isSame { break }
+        }
+        // What seems to be missing may only have come too late.
+        guard isSame || log.problems.isEmpty else {
+            throw LifeboatError(
+                .unavailable, "the repository changes faster than it can be read",
+                subject: source.store.location, advice: "run it again")
         }
         source = try source.refreshed()
         try refuseDoubtful(log)
@@ -214,6 +225,8 @@ public final class ReplicaSync {
         var configuration: UInt64 = 0
         var roster: UInt64 = 0
         var points = 0
+        /// Packs that the replica is marked to have damaged, or not to have.
+        var marked: Set<Digest> = []
         /// Whether the replica could be read.
         var isSound = false
     }
@@ -242,6 +255,7 @@ public final class ReplicaSync {
                 outcome.notes.append("the replica is not what it was: every object is asked for")
                 return known
             }
+            known.marked = try Index.damagedPacks(replica)
             known.configuration = replica.configuration.number
             known.roster = replica.roster.number
         } catch {
@@ -253,6 +267,7 @@ public final class ReplicaSync {
         known.isSound = true
         known.points = log.ledger.points.count
         known.objects = Self.needed(log.ledger)
+        known.objects.subtract(known.marked.map { ObjectReference(.pack, $0) })
         known.base = log.ledger.base
         for (incarnation, list) in log.recent { known.entries[incarnation] = Set(list.map(\.id)) }
         return known
