@@ -156,6 +156,8 @@ public final class ReplicaSync {
 
     /// How often the logs are read for two readings in a row to be the same.
     private static let readings = 6
+    /// How often they are read for a reading to which nothing seems to be missing.
+    private static let readingLimit = 64
 
     /// The source's logs as they stood at one moment, and points that came too late to be sure.
     ///
@@ -169,7 +171,8 @@ public final class ReplicaSync {
         var log = try source.readLog(comparing: further)
         var late: Set<Digest> = []
         var isSame = false
-        for _ in 0..<Self.readings where !isSame {
+        for round in 0..<Self.readingLimit where !isSame {
+            if round >= Self.readings, log.problems.isEmpty { break }
             try cancellation.check()
             let next = try source.readLog(comparing: further)
             isSame = next.heads == log.heads && next.ledger.base == log.ledger.base
