@@ -1,4 +1,5 @@
 import LifeboatCore
+import LifeboatFormat
 public import LifeboatVolume
 
 /// What to back up, and how.
@@ -48,6 +49,9 @@ public struct BackupOptions: Sendable {
     public var memory: UInt64 = 256 << 20
     /// Worker threads; 0 for one a processor.
     public var threads = 0
+    /// The point that is taken over from another repository: who made it, when, and how consistent
+    /// it is, are those of that one.
+    var origin: PointBody?
 
     public init(machine: String, sources: [Source]) {
         self.machine = machine
@@ -100,6 +104,10 @@ public struct VerificationOptions: Sendable {
     }
 
     public var depth = Depth.structure
+    /// Whether what is damaged or missing is put back from replicas.
+    public var repairs = false
+    /// The only replica to take it from; `nil` for all that this host knows of.
+    public var replica: String?
     public var memory: UInt64 = 256 << 20
     public var threads = 0
     /// Seed of the sample; random when `nil`.

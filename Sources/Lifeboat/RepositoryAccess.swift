@@ -47,10 +47,12 @@ public struct RepositoryAccess: Sendable {
         _ = try StoreLocation(location)
     }
 
-    /// Opens what `location` names; `makes` the directory, bucket or container if it
-    /// is missing.
-    func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
-        let place = try StoreLocation(location)
+    /// Opens the store at `place`, by default at `location`; `makes` the directory, bucket or
+    /// container if it is missing.
+    func store(
+        at place: String? = nil, makes: Bool = false
+    ) throws(LifeboatError) -> any ObjectStore {
+        let place = try StoreLocation(place ?? location)
         let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
         return makes ? try place.create(options) : try place.open(options)
     }

@@ -176,6 +176,16 @@ public struct VerificationProblem: Sendable {
     public var isSetAside: Bool
 }
 
+/// An object that was put back.
+public struct RepairedObject: Sendable {
+    /// The object's name.
+    public var object: String
+    /// What was wrong with it.
+    public var message: String
+    /// The replica that had it.
+    public var replica: String
+}
+
 /// What a verification looked at and found.
 public struct VerificationResult: Sendable {
     /// `structure`, `keyless`, `sample` or `data`.
@@ -185,6 +195,8 @@ public struct VerificationResult: Sendable {
     public var bytesRead: UInt64
     public var chunksChecked: UInt64
     public var problems: [VerificationProblem]
+    /// What was damaged or missing, and is in order now.
+    public var repaired: [RepairedObject] = []
     /// False when the record of this verification could not be stored.
     public var isRecorded: Bool
     public var durationSeconds: Double

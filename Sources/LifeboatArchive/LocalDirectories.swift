@@ -3,24 +3,43 @@ import LifeboatSystem
 
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
-/// State: `trusted`, `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`.
+/// State: `trusted`, `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`,
+/// `replicas/`.
 /// Cache: `index/` with opened index runs, `checkpoints/` with the newest one, `points/` with opened
 /// bodies.
 public struct LocalDirectories: Sendable {
     public let state: String
     public let cache: String
+    /// Replicas of the repository that this host knows of, a folder each.
+    ///
+    /// Each folder is the state directory of its replica too: where the repository stands says
+    /// nothing of how far a replica is.
+    public let replicas: String
 
     /// - Throws: `.denied` and the like when a directory cannot be made.
     public init(
         stateRoot: String, cacheRoot: String, repository: Identifier
     ) throws(LifeboatError) {
-        state = stateRoot + "/" + repository.hex
-        cache = cacheRoot + "/" + repository.hex
+        let state = stateRoot + "/" + repository.hex
+        try self.init(
+            state: state, cache: cacheRoot + "/" + repository.hex, replicas: state + "/replicas")
+    }
+
+    private init(state: String, cache: String, replicas: String) throws(LifeboatError) {
+        self.state = state
+        self.cache = cache
+        self.replicas = replicas
         for directory in [
             sessions, fingerprints, restores, checks, indexCache, checkpoints, pointCache,
         ] {
             try Files.makeDirectories(directory)
         }
+    }
+
+    /// What this host keeps about one of the replicas.
+    func ofReplica(_ name: String) throws(LifeboatError) -> LocalDirectories {
+        try LocalDirectories(
+            state: replicas + "/" + name, cache: cache + "/replicas/" + name, replicas: replicas)
     }
 
     /// Part of the names of files that are not finished; their makers hold locks on them.

@@ -16,6 +16,14 @@ public enum ObjectNames {
     public static let pointsPrefix = "points/"
     public static let checksPrefix = "checks/"
     public static let damagedPrefix = "damaged/"
+    public static let replicaPrefix = "replica/"
+    /// Says that this place is a replica, which nobody writes to but who brings it up to date.
+    public static let replicaMark: ObjectName = "replica/mark"
+
+    /// What of the logs a replica has whole.
+    public static func replicaView(_ number: UInt64) -> ObjectName {
+        ObjectName(replicaPrefix + padded(number, 16))
+    }
 
     public static func configuration(_ number: UInt64) -> ObjectName {
         ObjectName(configurationPrefix + padded(number, 10))

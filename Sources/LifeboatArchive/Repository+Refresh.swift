@@ -15,7 +15,7 @@ extension Repository {
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
             recovery: recovery, domain: domain, domains: domains, directories: directories,
-            fetcher: fetcher)
+            isReplica: isReplica, fetcher: fetcher)
     }
 
     /// The roster in force now: one request when it has not changed.
@@ -71,6 +71,6 @@ extension Repository {
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
             recovery: recovery, domain: domain, domains: domains, directories: directories,
-            fetcher: fetcher)
+            isReplica: isReplica, fetcher: fetcher)
     }
 }

@@ -25,6 +25,8 @@ public final class Repository: Sendable {
     /// Every domain whose secret is at hand.
     public let domains: [Identifier: DomainKeys]
     public let directories: LocalDirectories
+    /// Whether this place is a replica, which nobody writes to but who brings it up to date.
+    public let isReplica: Bool
     /// Log entries that were read, which never change.
     let fetcher: LogFetcher
 
@@ -32,8 +34,9 @@ public final class Repository: Sendable {
         store: any ObjectStore, configurations: ConfigurationChain, rosters: RosterChain,
         writer: WriterKeys?, recovery: RecoveryKey?, domain: DomainKeys?,
         domains: [Identifier: DomainKeys], directories: LocalDirectories,
-        fetcher: LogFetcher = LogFetcher()
+        isReplica: Bool = false, fetcher: LogFetcher = LogFetcher()
     ) {
+        self.isReplica = isReplica
         self.fetcher = fetcher
         self.store = store
         self.configurations = configurations
@@ -83,6 +86,7 @@ public final class Repository: Sendable {
 
     /// The keys of a member that is neither suspended nor revoked.
     public func requireMember() throws(LifeboatError) -> WriterKeys {
+        try refuseReplica()
         guard let writer else {
             throw LifeboatError(
                 .wrongKey, "this needs the password or key file of a member",
@@ -128,6 +132,16 @@ public final class Repository: Sendable {
                 advice: "give --recovery-key-file")
         }
         return recovery
+    }
+
+    /// What changes the repository is done where it stands, not at a replica.
+    func refuseReplica() throws(LifeboatError) {
+        guard isReplica else { return }
+        throw LifeboatError(
+            .refused, "this is a replica, to which nobody writes but replica sync",
+            subject: store.location,
+            advice: "do it at the repository itself; if that is lost for good, see: "
+                + "lifeboat replica promote")
     }
 
     /// The label of a member; `nil` when its domain's secret is not at hand.

@@ -14,10 +14,27 @@ extension Repository {
         _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
         stateRoot: String, cacheRoot: String
     ) throws(LifeboatError) -> Repository {
+        try open(store, secret: secret, recovery: recovery) { id throws(LifeboatError) in
+            let directories = try LocalDirectories(
+                stateRoot: stateRoot, cacheRoot: cacheRoot, repository: id)
+            // How far the repository is says nothing of its replica.
+            let replica = try ReplicaRecord.all(directories).first {
+                $0.location == ReplicaRecord.canonical(store.location)
+            }
+            return try replica.map { record throws(LifeboatError) in
+                try directories.ofReplica(record.name)
+            } ?? directories
+        }
+    }
+
+    /// `local`: what this host keeps about the repository of this id.
+    static func open(
+        _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
+        local: (Identifier) throws(LifeboatError) -> LocalDirectories
+    ) throws(LifeboatError) -> Repository {
         var configurations = try ConfigurationChain.read(store)
-        let directories = try LocalDirectories(
-            stateRoot: stateRoot, cacheRoot: cacheRoot,
-            repository: configurations.current.repository)
+        let directories = try local(configurations.current.repository)
+        let isReplica = try store.size(ObjectNames.replicaMark) != nil
         let seen = try TrustedNumbers.load(directories)
         // Read to the end after that, as another process of this host may have been ahead.
         _ = try configurations.extend(store)
@@ -49,7 +66,7 @@ extension Repository {
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
             recovery: fullRecovery, domain: domains[home], domains: domains,
-            directories: directories)
+            directories: directories, isReplica: isReplica)
     }
 
     /// The configuration in force.

@@ -13,6 +13,7 @@ public enum ObjectKind: String, Sendable, CaseIterable {
     case indexRun = "LBIX"
     case checkRecord = "LBCK"
     case checkpoint = "LBCP"
+    case replicaView = "LBRV"
 
     /// The format version that this build writes, and the newest it reads.
     public static let version: UInt16 = 1

@@ -109,6 +109,12 @@ public struct Ledger: Sendable {
 
     public init() {}
 
+    /// Drops what a partial replica has not.
+    public mutating func leaveOut(points: [Digest], packs absent: [Digest]) {
+        for id in points { allPoints[id] = nil }
+        for pack in absent { packs[pack] = nil }
+    }
+
     // MARK: what follows from it
 
     /// Points that are not forgotten.

@@ -85,6 +85,26 @@ public struct LogSearch: Hashable, Sendable {
         return false
     }
 
+    /// The entries up to `cutoff` that must stay, ascending.
+    public static func anchors(cutoff: UInt64, shape: Shape = .standard) -> [UInt64] {
+        var result: Set<UInt64> = []
+        for level in 0..<shape.levels {
+            let step = shape.step(level)
+            var sequence = step
+            if level + 1 < shape.levels {
+                let period = shape.step(level + 1)
+                let current = cutoff / period * period
+                // The first multiple behind the period before the current one.
+                if current > period { sequence = current - period + step }
+            }
+            while sequence <= cutoff {
+                if isAnchor(sequence, cutoff: cutoff, shape: shape) { result.insert(sequence) }
+                sequence += step
+            }
+        }
+        return result.sorted()
+    }
+
     /// The entries up to `cutoff` that may be deleted, given that all up to `earlier` but its
     /// anchors have been.
     public static func deletable(

@@ -92,6 +92,19 @@ public final class DirectoryStore: ObjectStore {
         }
     }
 
+    public func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
+        let temporary = try TemporaryObject(in: temporaries)
+        let buffer = Buffer(capacity: bytes.count)
+        buffer.storage.copyBytes(from: bytes)
+        buffer.count = bytes.count
+        defer { withExtendedLifetime(buffer) {} }
+        try temporary.file.append(buffer.bytes)
+        try temporary.file.sync()
+        try prepareFolder(name.folder)
+        try temporary.move(onto: file(name))
+        try Files.syncDirectory(Files.parent(of: file(name)))
+    }
+
     /// Removes what writers that died have left under `tmp/`; returns how many files.
     public func cleanTemporaries() throws(LifeboatError) -> Int {
         try TemporaryObject.clean(in: temporaries)

@@ -57,6 +57,12 @@ public protocol ObjectStore: Sendable {
 
     /// Removes what writers that died have left beside the objects; returns how many things.
     func cleanTemporaries() throws(LifeboatError) -> Int
+
+    /// Puts the right bytes in the place of an object that was found damaged, or puts them anew.
+    ///
+    /// For repairs only. In one step where the store can; else by deleting and putting, and who is
+    /// interrupted in between leaves nothing under the name.
+    func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError)
 }
 
 extension ObjectStore {
@@ -77,6 +83,11 @@ extension ObjectStore {
     }
 
     public func cleanTemporaries() throws(LifeboatError) -> Int { 0 }
+
+    public func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
+        try delete(name)
+        try put(name, bytes: bytes)
+    }
 
     /// Puts a new object from an array.
     public func put(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {

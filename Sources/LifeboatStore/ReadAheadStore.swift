@@ -76,6 +76,11 @@ public final class ReadAheadStore: ObjectStore {
         try inner.delete(names)
     }
 
+    public func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
+        drop([name])
+        try inner.replace(name, bytes: bytes)
+    }
+
     public func cleanTemporaries() throws(LifeboatError) -> Int { try inner.cleanTemporaries() }
 
     public func read(

@@ -37,6 +37,12 @@ final class TemporaryObject {
         isMoved = true
     }
 
+    /// Gives the file its name, in the place of what has it.
+    func move(onto path: String) throws(LifeboatError) {
+        try Files.rename(from: file.path, to: path)
+        isMoved = true
+    }
+
     /// Removes the temporaries of dead writers.
     static func clean(in folder: String) throws(LifeboatError) -> Int {
         guard Files.isDirectory(folder) else { return 0 }

@@ -88,6 +88,13 @@ import Testing
         #expect(
             Report(result).lines.last
                 == "sound: 2 points, 3 packs, 5 chunks, 4.00 KiB read in 0.50 s (data)")
+        result.repaired = [
+            RepairedObject(object: "index/cd", message: "it is missing", replica: "attic")
+        ]
+        #expect(Report(result).status == .success)
+        #expect(
+            Report(result).lines.first
+                == "repaired: index/cd from replica attic: it is missing")
         result.problems = [problem]
         #expect(Report(result).status == .damaged)
         #expect(
@@ -95,7 +102,8 @@ import Testing
                 == #"{"depth":"data","sound":false,"points":2,"packs":3,"bytes_read":4096,"#
                 + #""chunks_checked":5,"problems":[{"object":"packs/ab","#
                 + #""message":"frame 3 does not open","affected":["point 4f1c, root"],"#
-                + #""set_aside":true}],"recorded":true,"notes":["no recovery key"],"#
+                + #""set_aside":true}],"repaired":[{"object":"index/cd","#
+                + #""message":"it is missing","replica":"attic"}],"recorded":true,"notes":["no recovery key"],"#
                 + #""duration_seconds":0.5}"#)
     }
 

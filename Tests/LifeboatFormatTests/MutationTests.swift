@@ -63,6 +63,9 @@ private func check(_ isRight: Bool) throws {
         envelope(.checkRecord, Samples.checkRecord.payload) {
             try CheckRecord(payload: $0, subject: "check").payload
         },
+        envelope(.replicaView, Samples.replicaView.payload) {
+            try ReplicaView(payload: $0, subject: "view").payload
+        },
         Target(name: "LBPT", seeds: [Samples.pointBody.payload.encoded()]) { bytes in
             let body = try PointBody(payload: try CBOR.decode(bytes), subject: "point")
             let again = try PointBody(payload: body.payload, subject: "point")

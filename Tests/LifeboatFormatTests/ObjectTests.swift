@@ -17,6 +17,8 @@ import Testing
         #expect(try Checkpoint(payload: checkpoint.payload, subject: "x") == checkpoint)
         let record = Samples.checkRecord
         #expect(try CheckRecord(payload: record.payload, subject: "check") == record)
+        let view = Samples.replicaView
+        #expect(try ReplicaView(payload: view.payload, subject: "view") == view)
         let body = Samples.pointBody
         #expect(try PointBody(payload: body.payload, subject: "point") == body)
     }

@@ -26,6 +26,16 @@ import Testing
         }
     }
 
+    @Test(arguments: shapes)
+    func `the anchors are all entries that must stay`(shape: LogSearch.Shape) {
+        for cutoff in Array(0...700) + [4095, 4096, 4097, 70_000] as [UInt64] {
+            let expected = (1...max(1, cutoff)).filter {
+                $0 <= cutoff && LogSearch.isAnchor($0, cutoff: cutoff, shape: shape)
+            }
+            #expect(LogSearch.anchors(cutoff: cutoff, shape: shape) == expected, "\(cutoff)")
+        }
+    }
+
     static let shapes = [LogSearch.Shape.standard, .init(bitsPerLevel: 2, levels: 4)]
 
     @Test(arguments: TestSeeds.all, shapes)

@@ -300,6 +300,11 @@ class Repository:
         self.bases, self.ends, self.checkpoint, names = {}, {}, None, set()
         self.last = {log: max(numbered(self.store, f"log/{log.hex()}", 16), default=0)
                      for log in map(from_hex, self.store.list("log")) if self.owner(log)}
+        heads, self.absent, absent_packs = self.attempt(self.read_view) or (None, [], [])
+        self.absent_packs = set(absent_packs)
+        if heads is not None:
+            shown = {log: end for log, end, _ in heads}
+            self.last = {log: min(end, shown.get(log, 0)) for log, end in self.last.items()}
         keepers = [log for log in self.last if self.members[self.owner(log)][2] == 2]
         for log in filter(lambda log: self.limit(log, self.last[log]), keepers):
             entry = self.attempt(self.read_entry, log, self.limit(log, self.last[log]), None)
@@ -309,6 +314,22 @@ class Repository:
         for log in keepers + [log for log in self.last if log not in keepers]:
             self.read_log(log)
         for entry in self.entries(): self.check_heads(entry.heads, entry.name)
+        if heads: self.check_heads(heads, "the view of this replica")
+    def read_view(self): # formats/replica.md
+        """What a replica has whole: heads, and points and packs it has not; `None` is no view."""
+        if not self.store.has("replica/mark"): return None
+        numbers = [int(it) for it in self.store.list("replica") if it != "mark"]
+        if not numbers: return [], [], []
+        data = self.store.get(name := f"replica/{max(numbers):016d}")
+        check_prefix(data, b"LBRV", name)
+        need(len(data) == 12 + int.from_bytes(data[8:12], "little"), f"{name} has another length")
+        frame = Fields(decode_cbor(data[12:], name), name)
+        content = frame.get(1, bytes)
+        need(binascii.crc32(content) == frame.get(2, int), f"the checksum of {name} is wrong")
+        view = Fields(decode_cbor(content, name), name)
+        need((view.data(1, 16), view.get(2, int)) == (self.id, max(numbers)),
+             f"{name} belongs elsewhere")
+        return view.tuples(4, *HEAD), view.digests(5), view.digests(6)
     def owner(self, log):
         """The member whose incarnation this is, if it is anybody's."""
         return next((it for it in self.members if it[:12] == log[:12] and len(log) == 16), None)
@@ -384,8 +405,10 @@ class Repository:
                       and (is_keeper(entry) or self.records[point].member == entry.member)]
         for _, _, point, sealed in sorted(edits):
             self.records[point] = self.records[point]._replace(tags=sealed)
+        gone |= set(self.absent)
         self.records = {it: self.records[it] for it in self.records if it not in gone}
-        self.packs = [name for name in packs if b"\1" + name not in doomed]
+        self.packs = [name for name in packs
+                      if b"\1" + name not in doomed and name not in self.absent_packs]
         self.runs = [name for name in owners.keys() - replaced if b"\2" + name not in doomed]
     @functools.cache
     def domain(self, identifier): # formats/point.md

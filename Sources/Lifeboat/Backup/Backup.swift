@@ -64,6 +64,9 @@ extension Operations {
             session.discard()
             throw error
         }
+        if let origin = options.origin {
+            for index in outcomes.indices { outcomes[index].take(origin) }
+        }
         let consistency = outcomes.map(\.result.consistency).min() ?? .crash
         var point: Point?
         if options.isDryRun {
@@ -72,8 +75,9 @@ extension Operations {
             events.tell(.started(stage: "committing", total: nil))
             point = try session.commit(
                 PointBody(
-                    machine: options.machine, host: Files.hostName, begun: begun,
-                    ended: Clock.milliseconds(), consistency: consistency,
+                    machine: options.machine, host: options.origin?.host ?? Files.hostName,
+                    begun: options.origin?.begun ?? begun,
+                    ended: options.origin?.ended ?? Clock.milliseconds(), consistency: consistency,
                     parent: parentID ?? .zero, tags: options.tags,
                     volumes: outcomes.map(\.volume), program: Version.program))
             events.tell(.finished(stage: "committing"))

@@ -11,6 +11,16 @@ struct VolumeBackup {
         var result: VolumeBackupResult
         var volume: PointBody.Volume
         var fingerprints: Fingerprints?
+
+        /// Takes over what the point says that the volume is a copy of.
+        mutating func take(_ origin: PointBody) {
+            guard let copied = origin.volumes.first(where: { $0.name == volume.name }) else {
+                return
+            }
+            volume.consistency = copied.consistency
+            volume.warnings = copied.warnings + volume.warnings
+            result.consistency = copied.consistency
+        }
     }
 
     /// Fingerprints to be kept when the point stands.

@@ -34,9 +34,21 @@ public struct RepositoryInformation: Sendable {
     /// The number of the checkpoint that stands, and when it was made; `nil` for none.
     public var checkpoint: UInt64?
     public var checkpointTime: UInt64?
+    /// What of the source's logs a replica shows; `nil` for what is no replica.
+    public var replica: ReplicaInformation?
     public var sessions: [SessionSummary]
     /// What the keys at hand allow: `list`, `backup`, `forget`, `restore`, `members`.
     public var abilities: [String]
+}
+
+/// What a replica says of itself.
+public struct ReplicaInformation: Hashable, Sendable {
+    /// The number of the newest view; 0 for none.
+    public var view: UInt64
+    /// When it was made, by the clock of who made it; milliseconds since 1970.
+    public var time: UInt64
+    /// Points that it was not given.
+    public var absentPoints: Int
 }
 
 extension Operations {
@@ -65,6 +77,10 @@ extension Operations {
             indexRuns: ledger.runs.count, condemnedObjects: ledger.condemned.count,
             doomedObjects: ledger.doomed.count, checkpoint: ledger.base?.ordinal,
             checkpointTime: log.checkpointTime,
+            replica: log.view.map {
+                ReplicaInformation(
+                    view: $0.number, time: $0.time, absentPoints: $0.absentPoints.count)
+            },
             sessions: Self.sessions(ledger, repository).filter { !$0.isEnded },
             abilities: abilities(repository))
     }

@@ -18,6 +18,7 @@ extension Operations {
         let repository = try openRepository()
         let run = VerificationRun(
             repository, options: options, events: events, cancellation: cancellation)
+        if options.repairs { run.repair = try repairing(repository, options) }
         var result = try run.run()
         result.durationSeconds = Clock.monotonicSeconds() - start
         return result
@@ -34,6 +35,8 @@ final class VerificationRun {
     var result: VerificationResult
     /// Packs found damaged or missing.
     private var damaged: Set<Digest> = []
+    /// What puts back objects; `nil` when that is not wanted.
+    var repair: ObjectRepair?
 
     init(
         _ repository: Repository, options: VerificationOptions, events: any EventSink,
@@ -50,6 +53,7 @@ final class VerificationRun {
     }
 
     private func add(_ error: LifeboatError, isSetAside: Bool = false) {
+        if putsBack(error) { return }
         result.problems.append(
             VerificationProblem(
                 object: error.subject ?? "repository", message: error.description, affected: [],
@@ -57,14 +61,16 @@ final class VerificationRun {
     }
 
     func run() throws(LifeboatError) -> VerificationResult {
-        let log = try repository.readLog()
+        let log = try readLog()
         let heads = log.heads
         for problem in log.problems { add(problem) }
         result.points = log.ledger.points.count
         for problem in try repository.checkSmallObjects() { add(problem) }
         try checkRuns(log)
-        let known = try Index.damagedPacks(repository)
         let packs = log.packs
+        let known = try knownDamaged(packs)
+        // What a point's map needs is looked for after its body.
+        if repair != nil, options.depth.readsMaps { try checkBodies(log) }
         var percent = 0
         var depth = CheckRecord.Depth.structure
         switch options.depth {
@@ -202,6 +208,7 @@ final class VerificationRun {
         // What a keeper has deleted meanwhile is not missing.
         let counted = end.damaged.isEmpty ? [] : try repository.readLog().packs
         for (name, fault) in end.damaged.sorted(by: { $0.0 < $1.0 }) where counted.contains(name) {
+            if putsBack(fault) { continue }
             damaged.insert(name)
             var isSetAside = false
             do throws(LifeboatError) {

@@ -87,7 +87,7 @@ final class LogFetcher: Sendable {
         }
     }
 
-    private static func check(
+    static func check(
         _ bytes: [UInt8], _ name: ObjectName, _ incarnation: Identifier, _ sequence: UInt64,
         _ repository: Identifier, _ roster: Roster
     ) throws(LifeboatError) -> VerifiedEntry {
@@ -155,7 +155,7 @@ final class LogFetcher: Sendable {
         }
     }
 
-    private static func check(
+    static func check(
         _ bytes: [UInt8], _ name: LogEntry.CheckpointName, _ object: ObjectName,
         _ repository: Identifier, _ roster: Roster
     ) throws(LifeboatError) -> Checkpoint {

@@ -17,6 +17,8 @@ public struct LogView: Sendable {
     public let checkpointTime: UInt64?
     /// Where that checkpoint saw each log end.
     public let checkpointHeads: [Identifier: LogHead]
+    /// What of the logs a replica has whole; `nil` for what is no replica.
+    public let view: ReplicaView?
 
     /// The last entry of each log.
     public var heads: [LogHead] { ledger.heads }
@@ -31,8 +33,12 @@ public struct LogView: Sendable {
     public var packs: Set<Digest> { Set(ledger.packs.keys) }
 
     init(
-        _ reading: LogReading, ledger: Ledger, remembered: [LogHead], fetcher: LogFetcher
+        _ reading: LogReading, ledger: Ledger, remembered: [LogHead], fetcher: LogFetcher,
+        sight: ReplicaSight = .whole, further: [LogHead] = []
     ) {
+        view = sight.view
+        var ledger = ledger
+        if let view { ledger.leaveOut(points: view.absentPoints, packs: view.absentPacks) }
         self.ledger = ledger
         recent = reading.entries
         checkpointTime = reading.base?.checkpoint.observed
@@ -43,6 +49,9 @@ public struct LogView: Sendable {
         log.noteGaps(fetcher)
         log.checkChains()
         log.compare(remembered, rememberedBy: "this host")
+        log.compare(further, rememberedBy: "its replica")
+        log.compare(sight.view?.heads ?? [], rememberedBy: "the replica itself")
+        if case .unknown(let fault) = sight { log.add(fault) }
         for verified in reading.entries.keys.sorted().flatMap({ reading.entries[$0] ?? [] }) {
             log.compare(
                 verified.entry.heads, rememberedBy: "log \(verified.entry.incarnation)")
@@ -82,7 +91,7 @@ private struct LogChecks {
         ) { first, _ in first }
     }
 
-    private mutating func add(_ error: LifeboatError) {
+    mutating func add(_ error: LifeboatError) {
         if told.insert(error.subject ?? error.message).inserted { problems.append(error) }
     }
 
@@ -162,16 +171,45 @@ private struct LogChecks {
 
 extension Repository {
     /// Reads the logs, compared with the heads that this host remembers.
-    public func readLog() throws(LifeboatError) -> LogView {
+    public func readLog() throws(LifeboatError) -> LogView { try readLog(comparing: []) }
+
+    /// `further`: heads that a replica has, which must be there too.
+    func readLog(comparing further: [LogHead]) throws(LifeboatError) -> LogView {
+        guard isReplica else { return try readLog(.whole, comparing: further) }
+        var sight = try ReplicaSight(store)
+        while true {
+            let log = try readLog(sight, comparing: further)
+            // What an older view needs is deleted once a newer one stands.
+            let newer = try ReplicaSight(store)
+            if newer == sight { return log }
+            sight = newer
+        }
+    }
+
+    private func readLog(
+        _ sight: ReplicaSight, comparing further: [LogHead]
+    ) throws(LifeboatError) -> LogView {
         let roster = try freshRoster()
         let remembered = HostMemoryFile.heads(directories)
-        var reading = LogReading(roster: roster, seen: remembered, hints: try listedEnds(roster))
+        var hints: [Identifier: UInt64] = [:]
+        if sight == .whole { hints = try listedEnds(roster) }
+        let limits = sight.limits
+        var reading = LogReading(
+            roster: roster, seen: sight.view?.heads ?? remembered + further, hints: hints)
         while let request = reading.request {
-            reading.take(try fetcher.fetch(request, self, roster))
+            if let limits, case .entry(let log, let sequence) = request,
+                sequence > limits[log] ?? 0
+            {
+                reading.take(.missing)
+            } else {
+                reading.take(try fetcher.fetch(request, self, roster))
+            }
         }
         let ledger = reading.ledger
         try HostMemoryFile.save(ledger.heads, directories)
-        return LogView(reading, ledger: ledger, remembered: remembered, fetcher: fetcher)
+        return LogView(
+            reading, ledger: ledger, remembered: remembered, fetcher: fetcher, sight: sight,
+            further: further)
     }
 }
 

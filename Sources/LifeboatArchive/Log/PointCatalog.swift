@@ -18,6 +18,8 @@ public struct PointCatalog: Sendable {
     public private(set) var points: [Point] = []
     /// Points whose body is missing or damaged.
     public private(set) var problems: [LifeboatError] = []
+    /// Points that a replica was not given.
+    private var absent: [Digest] = []
 
     /// Reads the bodies of all points of the domains at hand, forgotten ones left out.
     ///
@@ -27,6 +29,7 @@ public struct PointCatalog: Sendable {
         _ repository: Repository, log: LogView, isLenient: Bool = false
     ) throws(LifeboatError) {
         try self.init(repository, ledger: log.ledger, isLenient: isLenient)
+        absent = log.view?.absentPoints ?? []
     }
 
     /// The points of a ledger.
@@ -128,6 +131,12 @@ public struct PointCatalog: Sendable {
                 let problem = problems.first(where: { $0.message.contains(named) })
             {
                 throw problem
+            }
+            if prefix.count >= 4, absent.contains(where: { $0.hex.hasPrefix(prefix) }) {
+                throw LifeboatError(
+                    .missing, "the point is not in this replica, which has only some",
+                    subject: text,
+                    advice: "read it from the repository itself, or from another replica")
             }
             throw LifeboatError(
                 .missing, "there is no such point", subject: text,

@@ -17,6 +17,7 @@ extension Repository {
         _ role: Roster.Role, domain: Identifier, label: String, secret: WrappingSecret
     ) throws(LifeboatError) -> (repository: Repository, member: Roster.Member, slot: KeySlot) {
         _ = try requireRecovery()
+        try refuseReplica()
         guard let home = domains[domain] else {
             throw LifeboatError(.missing, "there is no such domain", subject: domain.hex)
         }
@@ -79,6 +80,7 @@ extension Repository {
         _ change: (inout [Roster.Member]) throws(LifeboatError) -> Void
     ) throws(LifeboatError) -> Repository {
         let recovery = try requireRecovery()
+        try refuseReplica()
         var current = try refreshed()
         for _ in 0..<Self.changeAttempts {
             try current.requireCurrent(recovery)

@@ -11,6 +11,7 @@ extension Repository {
         repository: Repository, domain: Identifier
     ) {
         let recovery = try requireRecovery()
+        try refuseReplica()
         let domain = DomainKeys(repository: id, domain: .random(), secret: .random(count: 32))
         let (before, configurations) = try changeConfiguration(recovery) {
             next, current throws(LifeboatError) in
@@ -28,6 +29,7 @@ extension Repository {
     /// - Throws: `.wrongKey` when another rotation was faster.
     public func rotate(to new: RecoveryKey) throws(LifeboatError) -> Repository {
         let old = try requireRecovery()
+        try refuseReplica()
         let publicKey = try RecoverySealing.publicKey(seed: new.seed)
         var (before, configurations) = try changeConfiguration(old) {
             next, current throws(LifeboatError) in

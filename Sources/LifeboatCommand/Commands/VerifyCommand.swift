@@ -14,9 +14,14 @@ struct VerifyCommand: Subcommand {
             all objects by their names' hashes and by signatures, and that none is missing. When \
             it was last done is recorded, and points shows it.
 
-            Example:
+            --repair puts back what is damaged or missing from the replicas that this host knows \
+            of, and needs permission to delete. Nothing is put back that its name or a signature \
+            does not prove to be right.
+
+            Examples:
 
               lifeboat verify --sample 5
+              lifeboat verify --keyless --repair
             """)
 
     @Flag(name: .customLong("read-data"), help: "Read every byte.")
@@ -31,6 +36,16 @@ struct VerifyCommand: Subcommand {
     @Flag(name: .customLong("keyless"), help: "Check what can be checked without any secret.")
     var isKeyless = false
 
+    @Flag(
+        name: .customLong("repair"),
+        help: "Put back from replicas what is damaged or missing.")
+    var repairs = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --repair: take it from this replica only.", valueName: "name"))
+    var replica: String?
+
     @OptionGroup var resources: ResourceOptions
     @OptionGroup var recoveryKey: RecoveryKeyOptions
     @OptionGroup var secret: SecretOptions
@@ -44,6 +59,7 @@ struct VerifyCommand: Subcommand {
         if let sample, !(1...100).contains(sample) {
             throw ValidationError("--sample goes from 1 to 100")
         }
+        if replica != nil, !repairs { throw ValidationError("--replica goes with --repair") }
         if isKeyless, recoveryKey.file != nil {
             throw ValidationError("--keyless uses no recovery key")
         }
@@ -58,6 +74,8 @@ struct VerifyCommand: Subcommand {
         } else if let sample {
             options.depth = .sample(percent: sample)
         }
+        options.repairs = repairs
+        options.replica = replica
         options.memory = resources.memory.bytes
         options.threads = resources.threads
         return options

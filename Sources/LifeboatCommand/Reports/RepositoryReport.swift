@@ -33,6 +33,13 @@ extension Report {
             ("doomed", "\(result.doomedObjects) objects"),
             ("this key may", result.abilities.joined(separator: ", ")),
         ])
+        if let replica = result.replica {
+            var text =
+                replica.view == 0
+                ? "never brought up to date" : "as of \(TimeText.short(replica.time))"
+            if replica.absentPoints > 0 { text += ", \(replica.absentPoints) points left out" }
+            lines += Self.facts([("replica", text)])
+        }
         for domain in result.domains { lines += Self.facts([("domain", domain.hex)]) }
         for member in result.members {
             lines += Self.facts([
@@ -103,6 +110,13 @@ extension RepositoryInformation {
             "doomed_objects": JSONValue(doomedObjects), "checkpoint": JSONValue(checkpoint),
             "checkpoint_time": .time(checkpointTime),
             "checkpoint_time_ms": JSONValue(checkpointTime),
+            "replica": replica.map { replica in
+                [
+                    "view": .integer(replica.view), "time": .time(replica.time),
+                    "time_ms": .integer(replica.time),
+                    "absent_points": JSONValue(replica.absentPoints),
+                ]
+            } ?? .null,
             "sessions": .array(sessions.map(\.json)), "abilities": JSONValue(abilities),
         ]
     }

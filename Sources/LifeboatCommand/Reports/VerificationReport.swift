@@ -10,10 +10,19 @@ extension Report {
             "bytes_read": .integer(result.bytesRead),
             "chunks_checked": .integer(result.chunksChecked),
             "problems": .array(result.problems.map(\.json)),
-            "recorded": .bool(result.isRecorded), "notes": JSONValue(result.notes),
+            "repaired": .array(
+                result.repaired.map { object in
+                    [
+                        "object": .string(object.object), "message": .string(object.message),
+                        "replica": .string(object.replica),
+                    ]
+                }), "recorded": .bool(result.isRecorded), "notes": JSONValue(result.notes),
             "duration_seconds": .number(result.durationSeconds),
         ]
-        lines = result.problems.flatMap(\.lines)
+        lines = result.repaired.map {
+            "repaired: \($0.object) from replica \($0.replica): \($0.message)"
+        }
+        lines += result.problems.flatMap(\.lines)
         lines += result.notes.map { "note: \($0)" }
         var summary = result.problems.isEmpty ? "sound" : "\(result.problems.count) problems"
         summary += ": \(result.points) points, \(result.packs) packs"

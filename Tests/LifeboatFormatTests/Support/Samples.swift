@@ -138,6 +138,10 @@ enum Samples {
         repository: identifier(1), signer: identifier(2), time: 3, depth: .sample, percent: 5,
         problems: 6, heads: [head, head])
 
+    static let replicaView = ReplicaView(
+        repository: identifier(1), number: 7, time: 8, heads: [head, head],
+        absentPoints: [digest(9)], absentPacks: [digest(10), digest(11)])
+
     static let pointBody = PointBody(
         machine: "web1", host: "zoë", begun: 1, ended: 2, consistency: .crash, parent: digest(3),
         tags: ["env": "test", "a": ""],
