@@ -64,7 +64,7 @@ import Testing
         _ name: Digest, recovery: RecoveryKey? = nil, domain other: DomainKeys? = nil
     ) throws(LifeboatError) -> OpenPack {
         let domain = other ?? domain
-        return try OpenPack(
+        return try OpenPack.open(
             name, store: store, domains: [domain.domain: domain], recovery: recovery)
     }
 

@@ -29,7 +29,7 @@ public final class PackCache: @unchecked Sendable {
     /// The pack of this name, read from the store if it is not at hand.
     public func pack(_ name: Digest) throws(LifeboatError) -> OpenPack {
         if let pack = lookUp(name) { return pack }
-        let pack = try OpenPack(
+        let pack = try OpenPack.open(
             name, store: repository.store, domains: repository.domains, recovery: recovery,
             foreignDomains: repository.foreignDomains)
         keep(pack)

@@ -80,14 +80,16 @@ public final class PackScrub {
     /// Marks a pack as damaged, and moves what stands under its name out of the way, so that a
     /// later backup can store its content again.
     ///
-    /// The bytes are kept.
+    /// The bytes are kept. Nothing is moved before they were read twice and were the same, since a
+    /// good pack must not go for bits that change on their way here.
+    /// - Throws: `.unavailable` when each reading brings other bytes.
     public static func setAside(
         _ name: Digest, in repository: Repository
     ) throws(LifeboatError) {
         let store = repository.store
         let object = ObjectNames.pack(name)
         if try store.size(object) != nil {
-            let bytes = try store.get(object, limit: PackLayout.byteLimit * 2)
+            let bytes = try settledBytes(object, store)
             do throws(LifeboatError) {
                 try store.put(ObjectNames.damagedBytes(name), bytes: bytes)
             } catch {
@@ -100,5 +102,24 @@ public final class PackScrub {
             guard error.code == .exists else { throw error }
         }
         try store.delete(object)
+    }
+
+    private static let readings = 4
+
+    /// What an object holds, when two readings in a row agree.
+    private static func settledBytes(
+        _ object: ObjectName, _ store: any ObjectStore
+    ) throws(LifeboatError) -> [UInt8] {
+        var last: Digest?
+        for _ in 0..<readings {
+            store.forget(object)
+            let bytes = try store.get(object, limit: PackLayout.byteLimit * 2)
+            let digest = SHA256Hash.digest(bytes)
+            if digest == last { return bytes }
+            last = digest
+        }
+        throw LifeboatError(
+            .unavailable, "each reading of the pack brings other bytes", subject: object.path,
+            advice: "check the network and this host's memory")
     }
 }
