@@ -49,9 +49,14 @@ public struct RepositoryAccess: Sendable {
 
     /// Opens what `location` names; `makes` the directory, bucket or container if it
     /// is missing.
-    func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
+    ///
+    /// After `cancellation` was asked for, a silent store is not waited for long.
+    func store(
+        makes: Bool = false, cancellation: Cancellation
+    ) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(location)
-        let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
+        let options = StoreOptions(
+            environment: environment, cacheDirectory: cacheDirectory, cancellation: cancellation)
         return makes ? try place.create(options) : try place.open(options)
     }
 }
