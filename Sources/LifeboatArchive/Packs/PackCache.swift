@@ -36,6 +36,15 @@ public final class PackCache: @unchecked Sendable {
         return pack
     }
 
+    /// Drops a pack of which something turned out wrong, so that it is read anew.
+    func forget(_ pack: OpenPack) {
+        repository.store.forget(pack.object)
+        guardian.lock()
+        defer { guardian.unlock() }
+        guard let known = packs.removeValue(forKey: pack.name) else { return }
+        byteCount -= known.pack.memoryByteCount
+    }
+
     /// Opens packs that will be asked for, several at once where the store is behind a network.
     ///
     /// What cannot be read is told when it is asked for.
