@@ -25,6 +25,22 @@ extension ObjectStore {
         try rereading(name) { () throws(LifeboatError) in try body(try get(name, limit: limit)) }
     }
 
+    /// Gets an object that nothing vouches for: what two readings in a row agree on.
+    ///
+    /// - Throws: `.unavailable` when each reading brings other bytes.
+    public func getAgreed(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
+        var last: [UInt8]?
+        for _ in 0..<4 {
+            forget(name)
+            let bytes = try get(name, limit: limit)
+            if bytes == last { return bytes }
+            last = bytes
+        }
+        throw LifeboatError(
+            .unavailable, "each reading of \(name) brings other bytes", subject: name.path,
+            advice: "check the network and this host's memory")
+    }
+
     private static func mayBeTheWay(_ error: LifeboatError) -> Bool {
         switch error.code {
         // A changed bit can also look like a newer version.

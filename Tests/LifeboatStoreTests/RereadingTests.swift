@@ -42,6 +42,16 @@ import Testing
         #expect(store.changeCount == wrong)
     }
 
+    @Test func `what nothing vouches for is what two readings agree on`() throws {
+        let store = NoisyStore(memory) { _, number in number == 2 }
+        #expect(try store.getAgreed(name, limit: 5000) == content)
+        let hopeless = NoisyStore(memory) { _, _ in true }
+        let code = code { () throws(LifeboatError) in
+            _ = try hopeless.getAgreed(name, limit: 5000)
+        }
+        #expect(code == .unavailable)
+    }
+
     @Test(arguments: [LifeboatError.Code.missing, .unavailable, .damaged, .unsupported])
     func `only what the way may have done is tried again`(code wanted: LifeboatError.Code) {
         let far = NoisyStore(memory) { _, _ in false }

@@ -27,16 +27,18 @@ public final class OpenPack: Sendable {
         _ name: Digest, store: any ObjectStore, domains: [Identifier: DomainKeys],
         recovery: RecoveryKey?, foreignDomains: Set<Identifier> = []
     ) throws(LifeboatError) -> OpenPack {
-        do throws(LifeboatError) {
-            return try store.rereading(ObjectNames.pack(name)) { () throws(LifeboatError) in
-                try OpenPack(
+        try store.rereading(ObjectNames.pack(name)) { () throws(LifeboatError) in
+            do throws(LifeboatError) {
+                return try OpenPack(
                     name, store: store, domains: domains, recovery: recovery,
                     foreignDomains: foreignDomains)
+            } catch {
+                // The next who asks must not be answered with what is kept of it.
+                for object in [ObjectNames.pack(name), ObjectNames.damagedBytes(name)] {
+                    store.forget(object)
+                }
+                throw error
             }
-        } catch {
-            // The next who asks must not be told by what is kept of it.
-            if error.code == .damaged { store.forget(ObjectNames.pack(name)) }
-            throw error
         }
     }
 

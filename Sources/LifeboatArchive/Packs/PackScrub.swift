@@ -89,7 +89,7 @@ public final class PackScrub {
         let store = repository.store
         let object = ObjectNames.pack(name)
         if try store.size(object) != nil {
-            let bytes = try settledBytes(object, store)
+            let bytes = try store.getAgreed(object, limit: PackLayout.byteLimit * 2)
             do throws(LifeboatError) {
                 try store.put(ObjectNames.damagedBytes(name), bytes: bytes)
             } catch {
@@ -104,22 +104,4 @@ public final class PackScrub {
         try store.delete(object)
     }
 
-    private static let readings = 4
-
-    /// What an object holds, when two readings in a row agree.
-    private static func settledBytes(
-        _ object: ObjectName, _ store: any ObjectStore
-    ) throws(LifeboatError) -> [UInt8] {
-        var last: Digest?
-        for _ in 0..<readings {
-            store.forget(object)
-            let bytes = try store.get(object, limit: PackLayout.byteLimit * 2)
-            let digest = SHA256Hash.digest(bytes)
-            if digest == last { return bytes }
-            last = digest
-        }
-        throw LifeboatError(
-            .unavailable, "each reading of the pack brings other bytes", subject: object.path,
-            advice: "check the network and this host's memory")
-    }
 }
