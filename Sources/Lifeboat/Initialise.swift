@@ -21,7 +21,7 @@ extension Operations {
                 .exists, "the recovery key file exists already", subject: recoveryKeyFile,
                 advice: "it may be the only key to another repository; choose another name")
         }
-        let store = try access.store(makes: true)
+        let store = try access.store(makes: true, cancellation: cancellation)
         let recovery = RecoveryKey.generate(repository: .random())
         // The recovery key is written first: a repository that nobody can read must not be.
         try Files.writeAtomically(

@@ -49,11 +49,14 @@ public struct RepositoryAccess: Sendable {
 
     /// Opens the store at `place`, by default at `location`; `makes` the directory, bucket or
     /// container if it is missing.
+    ///
+    /// After `cancellation` was asked for, a silent store is not waited for long.
     func store(
-        at place: String? = nil, makes: Bool = false
+        at place: String? = nil, makes: Bool = false, cancellation: Cancellation
     ) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(place ?? location)
-        let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
+        let options = StoreOptions(
+            environment: environment, cacheDirectory: cacheDirectory, cancellation: cancellation)
         return makes ? try place.create(options) : try place.open(options)
     }
 }

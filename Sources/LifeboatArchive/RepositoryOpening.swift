@@ -112,21 +112,28 @@ extension Repository {
         _ store: any ObjectStore, _ secret: WrappingSecret, _ configurations: ConfigurationChain
     ) throws(LifeboatError) -> WriterKeys {
         var fault: LifeboatError?
-        for slot in try keySlots(store) {
-            switch slot {
-            case .success(let slot):
-                guard let keys = try KeySlotWrapping.unwrap(slot, with: secret) else { continue }
-                // What follows the pinned root is signed down the chain.
-                guard keys.repository == configurations.current.repository,
-                    configurations.hasRoot(keys.rootKey)
-                else {
-                    throw LifeboatError(
-                        .refused, "the root key of this repository is not the one pinned",
-                        subject: store.location,
-                        advice: "somebody exchanged the configuration; do not write to it")
+        var tried: Set<KeySlot> = []
+        // Only opening a slot checks what it holds. Behind a network a bit of it may have changed
+        // on its way: one that comes otherwise the second time is tried, too.
+        for _ in 0..<(store.parallelRequests > 1 ? 2 : 1) {
+            for slot in try keySlots(store) {
+                switch slot {
+                case .success(let slot):
+                    guard tried.insert(slot).inserted,
+                        let keys = try KeySlotWrapping.unwrap(slot, with: secret)
+                    else { continue }
+                    // What follows the pinned root is signed down the chain.
+                    guard keys.repository == configurations.current.repository,
+                        configurations.hasRoot(keys.rootKey)
+                    else {
+                        throw LifeboatError(
+                            .refused, "the root key of this repository is not the one pinned",
+                            subject: store.location,
+                            advice: "somebody exchanged the configuration; do not write to it")
+                    }
+                    return keys
+                case .failure(let error): fault = error
                 }
-                return keys
-            case .failure(let error): fault = error
             }
         }
         if let fault { throw fault }
@@ -145,20 +152,27 @@ extension Repository {
         var slots: [Result<KeySlot, LifeboatError>] = []
         for name in names {
             do throws(LifeboatError) {
-                let bytes = try store.get(name, limit: 65536)
-                let envelope = try Envelope(
-                    .keySlot, decoding: bytes, isSigned: false, subject: name.path)
-                let slot = try KeySlot(payload: envelope.payload)
-                guard ObjectNames.keySlot(slot.id) == name else {
-                    throw LifeboatError(
-                        .damaged, "this key slot belongs elsewhere", subject: name.path)
-                }
-                slots.append(.success(slot))
+                slots.append(.success(try keySlot(store, name)))
             } catch {
                 slots.append(.failure(error.about(name.path)))
             }
         }
         return slots
+    }
+
+    private static func keySlot(
+        _ store: any ObjectStore, _ name: ObjectName
+    ) throws(LifeboatError) -> KeySlot {
+        try store.get(name, limit: 65536) { bytes throws(LifeboatError) in
+            let envelope = try Envelope(
+                .keySlot, decoding: bytes, isSigned: false, subject: name.path)
+            let slot = try KeySlot(payload: envelope.payload)
+            guard ObjectNames.keySlot(slot.id) == name else {
+                throw LifeboatError(
+                    .damaged, "this key slot belongs elsewhere", subject: name.path)
+            }
+            return slot
+        }
     }
 
     /// Every domain whose secret is at hand.

@@ -55,6 +55,10 @@ public protocol ObjectStore: Sendable {
     /// After an error each of them may or may not be there.
     func delete(_ names: [ObjectName]) throws(LifeboatError)
 
+    /// Drops what is kept of an object's bytes, so that the next reading asks the store: what came
+    /// of the last one was wrong.
+    func forget(_ name: ObjectName)
+
     /// Removes what writers that died have left beside the objects; returns how many things.
     func cleanTemporaries() throws(LifeboatError) -> Int
 
@@ -71,6 +75,8 @@ extension ObjectStore {
     public var parallelRequests: Int { 1 }
 
     public func probe() throws(LifeboatError) {}
+
+    public func forget(_ name: ObjectName) {}
 
     public func put(
         _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer], contentDigest: Digest

@@ -6,6 +6,7 @@ internal import LifeboatSystem
 ///
 /// - Blocks that follow each other are fetched several at once.
 /// - Objects do not change, so a block is as good as the object; deleting one drops its blocks.
+/// - What comes is believed nothing: `forget` drops blocks that turned out wrong.
 public final class ReadAheadStore: ObjectStore {
     private let inner: any ObjectStore
     private let limit: Int
@@ -26,6 +27,8 @@ public final class ReadAheadStore: ObjectStore {
         var blocks: [BlockName: (bytes: [UInt8], used: UInt64)] = [:]
         var byteCount = 0
         var clock: UInt64 = 0
+        /// How often blocks were dropped: what was fetched before is not kept after it.
+        var drops: UInt64 = 0
     }
 
     /// `limit`: bytes of memory for blocks.
@@ -79,6 +82,11 @@ public final class ReadAheadStore: ObjectStore {
     public func replace(_ name: ObjectName, bytes: [UInt8]) throws(LifeboatError) {
         drop([name])
         try inner.replace(name, bytes: bytes)
+    }
+
+    public func forget(_ name: ObjectName) {
+        drop([name])
+        inner.forget(name)
     }
 
     public func cleanTemporaries() throws(LifeboatError) -> Int { try inner.cleanTemporaries() }
@@ -135,6 +143,7 @@ public final class ReadAheadStore: ObjectStore {
     private func fetch(_ first: BlockName, count: Int) throws(LifeboatError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count * Self.blockByteCount)
         var got = 0
+        let drops = cache.withLock { $0.drops }
         try bytes.withMutableBytes { raw throws(LifeboatError) in
             got = try inner.read(
                 first.object, at: first.number * UInt64(Self.blockByteCount), into: raw)
@@ -146,12 +155,15 @@ public final class ReadAheadStore: ObjectStore {
             let name = BlockName(object: first.object, number: first.number + UInt64(index))
             blocks.append((name, Array(bytes[start..<min(got, start + Self.blockByteCount)])))
         }
-        keep(blocks)
+        keep(blocks, unlessDroppedSince: drops)
         return blocks[0].bytes
     }
 
-    private func keep(_ blocks: [(name: BlockName, bytes: [UInt8])]) {
+    private func keep(
+        _ blocks: [(name: BlockName, bytes: [UInt8])], unlessDroppedSince drops: UInt64
+    ) {
         cache.withLock { cache in
+            guard cache.drops == drops else { return }
             for (name, bytes) in blocks where cache.blocks[name] == nil {
                 cache.clock += 1
                 cache.blocks[name] = (bytes, cache.clock)
@@ -169,6 +181,7 @@ public final class ReadAheadStore: ObjectStore {
 
     private func drop(_ names: Set<ObjectName>) {
         cache.withLock { cache in
+            cache.drops += 1
             for (name, block) in cache.blocks where names.contains(name.object) {
                 cache.byteCount -= block.bytes.count
                 cache.blocks[name] = nil

@@ -2,20 +2,23 @@ public import LifeboatCore
 
 /// What opening a store takes besides its location.
 public struct StoreOptions: Sendable {
-    /// The variables that credentials and certificates are found by.
+    /// The variables that credentials, certificates and deadlines are found by.
     public var environment: [String: String]
     /// Where this host remembers what stores can do; `nil` to ask them in each run.
     public var cacheDirectory: String?
     /// How many objects a page of a listing has at most; `nil` for what is best.
     public var listingPageCount: Int?
+    /// A wish to end the process, after which a store behind a network is not waited for long.
+    public var cancellation: Cancellation?
 
     public init(
         environment: [String: String] = [:], cacheDirectory: String? = nil,
-        listingPageCount: Int? = nil
+        listingPageCount: Int? = nil, cancellation: Cancellation? = nil
     ) {
         self.environment = environment
         self.cacheDirectory = cacheDirectory
         self.listingPageCount = listingPageCount
+        self.cancellation = cancellation
     }
 }
 

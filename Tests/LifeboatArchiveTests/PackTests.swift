@@ -64,7 +64,7 @@ import Testing
         _ name: Digest, recovery: RecoveryKey? = nil, domain other: DomainKeys? = nil
     ) throws(LifeboatError) -> OpenPack {
         let domain = other ?? domain
-        return try OpenPack(
+        return try OpenPack.open(
             name, store: store, domains: [domain.domain: domain], recovery: recovery)
     }
 
@@ -100,6 +100,66 @@ import Testing
             let ids = chunks.map { chunk in chunk.withUnsafeBytes { hasher.digest($0) } }
             #expect(slots.map(\.id) == ids, note)
         }
+    }
+
+    @Test func `what comes wrong once is no damage`() throws {
+        var generator = SeededGenerator(seed: 3)
+        let made = try make(.data, frames: 3, &generator)
+        for wrong in 1...3 {
+            let noisy = NoisyStore(store) { _, number in number == wrong }
+            let pack = try OpenPack.open(
+                made.name, store: noisy, domains: [domain.domain: domain],
+                recovery: repository.recovery)
+            let decoder = FrameDecoder(store: noisy, repository: repository.id)
+            for (number, chunks) in made.frames.enumerated() {
+                let plain = chunks.flatMap { $0 }
+                let room = Buffer(capacity: plain.count)
+                var fetched = [UInt8](
+                    repeating: 9, count: Int(pack.directory.frames[number].sealedLength))
+                // What was read ahead is believed no more than what is read now.
+                try fetched.withMutableBytes { raw throws(LifeboatError) in
+                    try decoder.decode(
+                        number, of: pack, plainCount: plain.count, fetched: raw, into: room.storage)
+                }
+                #expect([UInt8](room.storage) == plain)
+            }
+            #expect(noisy.changeCount == 1)
+        }
+    }
+
+    @Test func `frames are moved out of whole packs only`() throws {
+        var generator = SeededGenerator(seed: 4)
+        let made = try make(.data, frames: 3, &generator)
+        let pack = try open(made.name)
+        func moved(_ store: any ObjectStore) throws(LifeboatError) -> Digest {
+            let other = Repository(
+                store: store, configurations: repository.configurations,
+                rosters: repository.rosters, writer: repository.writer,
+                recovery: repository.recovery, domain: domain, domains: repository.domains,
+                directories: repository.directories)
+            let mover = FrameMover(repository: other, domain: domain)
+            let bytes = try mover.load(pack)
+            var cargo: [FrameMover.Cargo] = []
+            for number in [0, 2] {
+                cargo.append(try mover.take(.init(pack: pack, frame: number), outOf: bytes))
+            }
+            return try mover.store(cargo).name
+        }
+        let noisy = NoisyStore(store) { name, number in
+            name.path.hasPrefix("packs/") && number == 1
+        }
+        let name = try moved(noisy)
+        #expect(noisy.changeCount == 1)
+        let new = try open(name, recovery: repository.recovery)
+        #expect(new.keyIDs == pack.keyIDs)
+        #expect(new.directory.frames.count == 2)
+        for (number, old) in [0, 2].enumerated() {
+            #expect(try decode(number, of: new) == made.frames[old].flatMap { $0 })
+        }
+        store.tamper(ObjectNames.pack(made.name)) {
+            $0[Int(pack.directory.frames[2].offset) + 5] ^= 1
+        }
+        #expect(code { () throws(LifeboatError) in _ = try moved(store) } == .damaged)
     }
 
     @Test func `a data pack opens without the recovery key but for its frames`() throws {

@@ -64,7 +64,7 @@ import Testing
     }
 
     private func opens(_ pack: Digest, _ repository: Repository) -> Bool {
-        let opened = try? OpenPack(
+        let opened = try? OpenPack.open(
             pack, store: test.store, domains: repository.domains, recovery: repository.recovery)
         return opened?.keys != nil
     }

@@ -105,7 +105,7 @@ import Testing
         let domain = try thief.requireDomain()
         var frames = 0
         for name in try thief.readLog().packs {
-            let pack = try OpenPack(
+            let pack = try OpenPack.open(
                 name, store: thief.store, domains: thief.domains, recovery: nil)
             guard pack.header.content == .data else { continue }
             #expect(pack.keys == nil)

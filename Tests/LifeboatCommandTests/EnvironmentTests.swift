@@ -32,9 +32,12 @@ import Testing
     @Test func `stores get their own variables only`() {
         let found = environment([
             "HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c", "LIFEBOAT_PASSWORD_FILE": "f",
-            "PATH": "/bin",
+            "PATH": "/bin", "LIFEBOAT_RETRIES": "2",
         ]).forStores
-        #expect(found == ["HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c"])
+        #expect(
+            found == [
+                "HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c", "LIFEBOAT_RETRIES": "2",
+            ])
     }
 
     @Test func `a location that holds credentials is refused at once`() throws {

@@ -17,6 +17,16 @@ import Testing
         #expect(ErrorReport(LifeboatError(code, "x")).status.rawValue == number)
     }
 
+    @Test(arguments: [LifeboatError.Code.unavailable, .damaged], [false, true])
+    func `a store that does not answer is no news after a signal`(
+        code: LifeboatError.Code, isCancelled: Bool
+    ) {
+        let cancellation = Cancellation()
+        if isCancelled { cancellation.cancel() }
+        let told = VerifyCommand.told(LifeboatError(code, "x"), cancellation)
+        #expect(told.code == (isCancelled && code == .unavailable ? .cancelled : code))
+    }
+
     @Test func `an error as json and text`() {
         let error = LifeboatError(
             .noRepository, "no repository there", subject: "/mnt", cause: "ENOENT",

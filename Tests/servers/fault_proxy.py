@@ -118,7 +118,7 @@ class FaultProxy:
         except Finished:
             link.reset_server()
             writer.close()
-        except (Cut, OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+        except (Cut, OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError):
             reset(writer)
         except asyncio.CancelledError:
             reset(writer)

@@ -103,7 +103,7 @@ extension Operations {
         }
         do throws(LifeboatError) {
             return SHA256Hash.digest(
-                try repository.store.get(
+                try repository.store.getAgreed(
                     ObjectNames.logEntry(incarnation, sequence), limit: Envelope.byteLimit))
         } catch {
             guard error.code == .missing else { throw error }

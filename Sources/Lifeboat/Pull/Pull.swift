@@ -19,7 +19,7 @@ extension Operations {
         let repository = try openRepository()
         _ = try repository.requireWriter()
         let source = try Repository.open(
-            try access.store(at: options.source), secret: nil,
+            try access.store(at: options.source, cancellation: cancellation), secret: nil,
             recovery: try RecoveryKey(file: options.recoveryKeyFile),
             stateRoot: access.stateDirectory, cacheRoot: access.cacheDirectory)
         guard source.id != repository.id else {

@@ -23,7 +23,7 @@ extension Operations {
             throw LifeboatError(
                 .exists, "there is a replica of this name", subject: options.name)
         }
-        let store = try access.store(at: options.location, makes: true)
+        let store = try access.store(at: options.location, makes: true, cancellation: cancellation)
         var record = ReplicaRecord(
             name: options.name, location: store.location,
             rootKey: repository.configuration.rootKey)
@@ -94,7 +94,7 @@ extension Operations {
     ) throws(LifeboatError) {
         let lock = try record.lock(repository.directories)
         defer { withExtendedLifetime(lock) {} }
-        let store = try access.store(at: record.location)
+        let store = try access.store(at: record.location, cancellation: cancellation)
         _ = try? store.cleanTemporaries()
         var settings = ReplicaSync.Options()
         settings.threads = options.threads

@@ -62,6 +62,19 @@ public final class NodeReader: @unchecked Sendable {
         _ id: Digest, level: Int, at location: Location
     ) throws(LifeboatError) -> BlockMapNode {
         let pack = try packs.pack(location.pack)
+        do throws(LifeboatError) {
+            return try read(id, level: level, at: location, in: pack)
+        } catch {
+            // Of a pack's key table nothing but its frames tells whether it came right.
+            guard error.code == .damaged, packs.isRemote else { throw error }
+            packs.forget(pack)
+            return try read(id, level: level, at: location, in: try packs.pack(location.pack))
+        }
+    }
+
+    private func read(
+        _ id: Digest, level: Int, at location: Location, in pack: OpenPack
+    ) throws(LifeboatError) -> BlockMapNode {
         let subject = ObjectNames.pack(pack.name).path
         guard location.frame < pack.directory.frames.count,
             location.slot < Int(pack.directory.frames[location.frame].slotCount)

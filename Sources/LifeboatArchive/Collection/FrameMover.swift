@@ -8,11 +8,22 @@ import LifeboatSystem
 ///
 /// A frame stays valid with its key's entry of the key table, so no key is needed but the
 /// domain's secret for the directory. Source: formats/pack.md, "Frames".
+///
+/// Nobody without the recovery key could tell whether a frame is whole, and the new pack's name
+/// would vouch for whatever is in it: so each pack is read whole, and compared with its own name.
 struct FrameMover {
     /// A frame to move.
     struct Source {
         let pack: OpenPack
         let frame: Int
+    }
+
+    /// A frame with the bytes that go with it.
+    struct Cargo {
+        let source: Source
+        let sealed: [UInt8]
+        /// The entry of the key table.
+        let key: [UInt8]
     }
 
     let repository: Repository
@@ -21,24 +32,50 @@ struct FrameMover {
     /// How many keys a pack can have.
     static let keyLimit = 255
 
-    /// Writes a pack of these frames, which all have the same content, and stores it.
+    /// The bytes of a pack, which are those that its name is the hash of.
     ///
-    /// - Throws: `.damaged` when a frame cannot be read whole.
+    /// - Throws: `.damaged` when they are not.
+    func load(_ pack: OpenPack) throws(LifeboatError) -> [UInt8] {
+        let subject = ObjectNames.pack(pack.name).path
+        return try repository.store.get(pack.object, limit: PackLayout.byteLimit) {
+            bytes throws(LifeboatError) in
+            guard SHA256Hash.digest(bytes) == pack.name else {
+                throw LifeboatError(
+                    .damaged, "the pack is not what its name says", subject: subject)
+            }
+            return bytes
+        }
+    }
+
+    /// Takes a frame out of the bytes of its pack.
+    func take(_ source: Source, outOf bytes: [UInt8]) throws(LifeboatError) -> Cargo {
+        let frame = source.pack.directory.frames[source.frame]
+        let count = source.pack.header.keyByteCount
+        let key = PackLayout.headerByteCount + Int(frame.keyIndex) * count
+        let end = Int(frame.offset) + Int(frame.sealedLength)
+        guard key + count <= bytes.count, end <= bytes.count else {
+            throw LifeboatError(
+                .damaged, "the pack ends early", subject: ObjectNames.pack(source.pack.name).path)
+        }
+        return Cargo(
+            source: source, sealed: Array(bytes[Int(frame.offset)..<end]),
+            key: Array(bytes[key..<key + count]))
+    }
+
+    /// Writes a pack of these frames, which all have the same content, and stores it.
     func store(
-        _ sources: [Source]
+        _ cargo: [Cargo]
     ) throws(LifeboatError) -> (name: Digest, directory: PackDirectory, byteCount: Int) {
-        guard let content = sources.first?.pack.header.content else {
+        guard let content = cargo.first?.source.pack.header.content else {
             throw LifeboatError(.internalFault, "a pack of no frames")
         }
         var keyIndices: [Digest: UInt8] = [:]
         var keyTable: [UInt8] = []
-        for source in sources {
-            let (pack, index) = (source.pack, Int(key(source)))
-            guard keyIndices[pack.keyIDs[index]] == nil else { continue }
-            keyIndices[pack.keyIDs[index]] = UInt8(keyIndices.count)
-            let count = pack.header.keyByteCount
-            keyTable += try read(
-                pack, at: PackLayout.headerByteCount + index * count, count: count)
+        for item in cargo {
+            let keyID = item.source.pack.keyIDs[Int(keyIndex(item.source))]
+            guard keyIndices[keyID] == nil else { continue }
+            keyIndices[keyID] = UInt8(keyIndices.count)
+            keyTable += item.key
         }
         let salt = randomBytes(PackLayout.saltByteCount)
         let header = PackLayout.header(
@@ -47,7 +84,8 @@ struct FrameMover {
         var bytes = header + keyTable
         bytes.reserveCapacity(PackLayout.targetByteCount + (6 << 20))
         var directory = PackDirectory()
-        for source in sources {
+        for item in cargo {
+            let source = item.source
             let old = source.pack.directory.frames[source.frame]
             let first = source.pack.directory.firstSlots[source.frame]
             let slots = Array(source.pack.directory.slots[first..<first + Int(old.slotCount)])
@@ -56,8 +94,7 @@ struct FrameMover {
                 plainLength: old.plainLength, slotCount: old.slotCount,
                 keyIndex: keyIndices[source.pack.keyIDs[Int(old.keyIndex)]] ?? 0,
                 encoding: old.encoding, counter: old.counter)
-            bytes += try read(
-                source.pack, at: Int(old.offset), count: Int(old.sealedLength))
+            bytes += item.sealed
             directory.append(frame, slots)
         }
         finish(&bytes, header, directory, domain.cipher(PackLayout.directoryLabel, salt: salt))
@@ -66,23 +103,8 @@ struct FrameMover {
         return (name, directory, bytes.count)
     }
 
-    private func key(_ source: Source) -> UInt8 {
+    private func keyIndex(_ source: Source) -> UInt8 {
         source.pack.directory.frames[source.frame].keyIndex
-    }
-
-    private func read(
-        _ pack: OpenPack, at offset: Int, count: Int
-    ) throws(LifeboatError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var got = 0
-        try bytes.withMutableBytes { raw throws(LifeboatError) in
-            got = try repository.store.read(pack.object, at: UInt64(offset), into: raw)
-        }
-        guard got == count else {
-            throw LifeboatError(
-                .damaged, "the pack ends early", subject: ObjectNames.pack(pack.name).path)
-        }
-        return bytes
     }
 
     /// Appends directory and trailer.

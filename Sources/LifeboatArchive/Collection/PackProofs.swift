@@ -26,7 +26,7 @@ final class PackProofs: @unchecked Sendable {
     }
 
     private func check(_ name: Digest) throws(LifeboatError) {
-        let pack = try OpenPack(
+        let pack = try OpenPack.open(
             name, store: repository.store, domains: repository.domains,
             recovery: repository.recovery)
         _ = try scrub.checkFrames(pack)

@@ -146,7 +146,7 @@ final class PackTidier {
     }
 
     private func plan(_ candidate: Candidate) throws(LifeboatError) -> Plan {
-        let pack = try OpenPack(
+        let pack = try OpenPack.open(
             candidate.name, store: repository.store, domains: repository.domains,
             recovery: repository.recovery)
         let directory = pack.directory
@@ -225,7 +225,8 @@ final class PackTidier {
     ) throws(LifeboatError) {
         guard let domain = repository.domains[kind.domain] else { return }
         let mover = FrameMover(repository: repository, domain: domain)
-        var batch: [FrameMover.Source] = []
+        var batch: [FrameMover.Cargo] = []
+        var loaded: (pack: Digest, bytes: [UInt8]?)?
         var keys: Set<Digest> = []
         var byteCount = 0
         func flush() throws(LifeboatError) {
@@ -235,7 +236,7 @@ final class PackTidier {
                 try add(stored.name, stored.directory, UInt64(stored.byteCount), kind)
             } catch {
                 try note(error)
-                failed.formUnion(batch.map(\.pack.name))
+                failed.formUnion(batch.map(\.source.pack.name))
             }
             batch.removeAll()
             keys.removeAll()
@@ -243,6 +244,19 @@ final class PackTidier {
         }
         for source in sources {
             try cancellation.check()
+            let cargo: FrameMover.Cargo
+            do throws(LifeboatError) {
+                if loaded?.pack != source.pack.name {
+                    loaded = (source.pack.name, nil)
+                    loaded?.bytes = try mover.load(source.pack)
+                }
+                guard let bytes = loaded?.bytes else { continue }
+                cargo = try mover.take(source, outOf: bytes)
+            } catch {
+                try note(error)
+                failed.insert(source.pack.name)
+                continue
+            }
             let frame = source.pack.directory.frames[source.frame]
             let keyID = source.pack.keyIDs[Int(frame.keyIndex)]
             let size =
@@ -255,7 +269,7 @@ final class PackTidier {
             {
                 try flush()
             }
-            batch.append(source)
+            batch.append(cargo)
             keys.insert(keyID)
             byteCount += size
         }

@@ -130,15 +130,18 @@ public final class Index: Sendable {
         let object = ObjectNames.indexRun(name)
         let bytes: [UInt8]
         do throws(LifeboatError) {
-            bytes = try repository.store.get(object, limit: 64 << 20)
+            bytes = try repository.store.get(object, limit: 64 << 20) {
+                bytes throws(LifeboatError) in
+                try IndexRunObject.check(
+                    bytes, name: name, roster: repository.roster, subject: object.path)
+                return bytes
+            }
         } catch {
             guard error.code == .missing else { throw error }
             throw LifeboatError(
                 .damaged, "the index run is missing", subject: object.path,
                 advice: "run: lifeboat index rebuild")
         }
-        try IndexRunObject.check(
-            bytes, name: name, roster: repository.roster, subject: object.path)
         guard let id = Identifier(Array(bytes[24..<40])), let domain = repository.domains[id]
         else { return nil }
         let plain = try IndexRunObject.open(

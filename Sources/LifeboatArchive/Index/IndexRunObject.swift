@@ -103,8 +103,10 @@ extension Repository {
         for name in log.liveRuns.sorted() {
             let object = ObjectNames.indexRun(name)
             do throws(LifeboatError) {
-                let bytes = try store.get(object, limit: 64 << 20)
-                try IndexRunObject.check(bytes, name: name, roster: roster, subject: object.path)
+                try store.get(object, limit: 64 << 20) { bytes throws(LifeboatError) in
+                    try IndexRunObject.check(
+                        bytes, name: name, roster: roster, subject: object.path)
+                }
             } catch {
                 switch error.code {
                 case .missing:

@@ -50,7 +50,7 @@ public struct IndexScan: Sendable {
         for name in names.sorted() where !damaged.contains(name) {
             try cancellation.check()
             do throws(LifeboatError) {
-                let pack = try OpenPack(
+                let pack = try OpenPack.open(
                     name, store: repository.store, domains: domains, recovery: nil,
                     foreignDomains: foreign)
                 try session.add(name, pack.directory)

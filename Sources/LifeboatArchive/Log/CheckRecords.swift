@@ -38,11 +38,10 @@ extension Repository {
         }
         var records: [CheckRecord] = []
         for name in names {
-            if let bytes = try? store.get(name, limit: 16 << 20),
-                let record = checkRecord(bytes, subject: name.path)
-            {
-                records.append(record)
+            let record = try? store.get(name, limit: 16 << 20) { bytes throws(LifeboatError) in
+                try openCheckRecord(bytes, subject: name.path)
             }
+            if let record { records.append(record) }
         }
         for name in try Files.list(directories.checks) {
             if let bytes = try? Files.readWhole(directories.checks + "/" + name, limit: 16 << 20),
@@ -56,11 +55,7 @@ extension Repository {
         return records
     }
 
-    /// Opens a record; `nil` when nobody of this repository signed it.
-    func checkRecord(_ bytes: [UInt8], subject: String) -> CheckRecord? {
-        try? openCheckRecord(bytes, subject: subject)
-    }
-
+    /// Opens a record that somebody of this repository signed.
     private func openCheckRecord(
         _ bytes: [UInt8], subject: String
     ) throws(LifeboatError) -> CheckRecord {
@@ -94,8 +89,9 @@ extension Repository {
         }
         for name in names {
             do throws(LifeboatError) {
-                let bytes = try store.get(name, limit: 16 << 20)
-                _ = try openCheckRecord(bytes, subject: name.path)
+                _ = try store.get(name, limit: 16 << 20) { bytes throws(LifeboatError) in
+                    try openCheckRecord(bytes, subject: name.path)
+                }
             } catch {
                 guard error.code == .damaged || error.code == .unsupported else { throw error }
                 problems.append(

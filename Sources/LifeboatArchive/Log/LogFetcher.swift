@@ -68,22 +68,16 @@ final class LogFetcher: Sendable {
     ) throws(LifeboatError) -> LogReading.Reply {
         if let known = state.withLock({ $0.entries[place] }) { return .entry(known) }
         let name = ObjectNames.logEntry(place.incarnation, place.sequence)
-        let bytes: [UInt8]
         do throws(LifeboatError) {
-            bytes = try repository.store.get(name, limit: Envelope.byteLimit)
-        } catch {
-            guard error.code == .missing else { throw error }
-            return .missing
-        }
-        do throws(LifeboatError) {
-            let verified = try Self.check(
-                bytes, name, place.incarnation, place.sequence, repository.id, roster)
+            let verified = try repository.store.get(name, limit: Envelope.byteLimit) {
+                bytes throws(LifeboatError) in
+                try Self.check(
+                    bytes, name, place.incarnation, place.sequence, repository.id, roster)
+            }
             state.withLock { $0.entries[place] = verified }
             return .entry(verified)
         } catch {
-            if error.code == .unsupported { throw error }
-            state.withLock { $0.faults[name.path] = error }
-            return .damaged
+            return try reply(to: error, name)
         }
     }
 
@@ -132,15 +126,11 @@ final class LogFetcher: Sendable {
             keep(found, name)
             return .checkpoint(found)
         }
-        let bytes: [UInt8]
         do throws(LifeboatError) {
-            bytes = try repository.store.get(object, limit: Envelope.byteLimit)
-        } catch {
-            guard error.code == .missing else { throw error }
-            return .missing
-        }
-        do throws(LifeboatError) {
-            let checkpoint = try Self.check(bytes, name, object, repository.id, roster)
+            let (checkpoint, bytes) = try repository.store.get(object, limit: Envelope.byteLimit) {
+                bytes throws(LifeboatError) in
+                (try Self.check(bytes, name, object, repository.id, roster), bytes)
+            }
             keep(checkpoint, name)
             // Only the newest is of use; a cache that cannot be written costs time.
             for old in (try? Files.list(repository.directories.checkpoints)) ?? [] {
@@ -149,9 +139,20 @@ final class LogFetcher: Sendable {
             try? Files.writeAtomically(cached, bytes)
             return .checkpoint(checkpoint)
         } catch {
-            if error.code == .unsupported { throw error }
-            state.withLock { $0.faults[object.path] = error }
+            return try reply(to: error, object)
+        }
+    }
+
+    /// What it means that an object could not be read.
+    private func reply(
+        to error: LifeboatError, _ name: ObjectName
+    ) throws(LifeboatError) -> LogReading.Reply {
+        switch error.code {
+        case .missing: return .missing
+        case .damaged:
+            state.withLock { $0.faults[name.path] = error }
             return .damaged
+        default: throw error
         }
     }
 

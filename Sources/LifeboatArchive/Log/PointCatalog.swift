@@ -72,17 +72,21 @@ public struct PointCatalog: Sendable {
         let name = ObjectNames.pointBody(record.body)
         let bytes: [UInt8]
         do throws(LifeboatError) {
-            bytes = try repository.store.get(name, limit: Envelope.byteLimit)
+            bytes = try repository.store.get(name, limit: Envelope.byteLimit) {
+                bytes throws(LifeboatError) in
+                guard SHA256Hash.digest(bytes) == record.body else {
+                    throw LifeboatError(
+                        .damaged,
+                        "the body of point \(record.id.short) is not the one that was signed",
+                        subject: name.path, advice: "take it from another copy of the repository")
+                }
+                return bytes
+            }
         } catch {
             guard error.code == .missing else { throw error }
             throw LifeboatError(
                 .damaged, "the body of point \(record.id.short) is missing", subject: name.path,
                 advice: "its data may still be there; take the body from another copy")
-        }
-        guard SHA256Hash.digest(bytes) == record.body else {
-            throw LifeboatError(
-                .damaged, "the body of point \(record.id.short) is not the one that was signed",
-                subject: name.path, advice: "take it from another copy of the repository")
         }
         let content = try PointSealing.openContent(
             bytes, domain: domain, member: record.member, subject: name.path)

@@ -30,13 +30,22 @@ public final class FrameDecoder {
         _ frameIndex: Int, of pack: OpenPack, plainCount: Int,
         fetched: UnsafeMutableRawBufferPointer? = nil, into output: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) {
+        var fetched = fetched
+        try store.rereading(pack.object) { () throws(LifeboatError) in
+            // What was read ahead is good for one try.
+            defer { fetched = nil }
+            try decodeOnce(
+                frameIndex, of: pack, plainCount: plainCount, fetched: fetched, into: output)
+        }
+    }
+
+    private func decodeOnce(
+        _ frameIndex: Int, of pack: OpenPack, plainCount: Int,
+        fetched: UnsafeMutableRawBufferPointer?, into output: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) {
         let frame = pack.directory.frames[frameIndex]
         let subject = ObjectNames.pack(pack.name).path
-        guard let keys = pack.keys else {
-            throw LifeboatError(
-                .wrongKey, "reading data back needs the recovery key", subject: subject,
-                advice: "give --recovery-key-file")
-        }
+        guard let keys = pack.keys else { throw Self.needsRecovery(subject) }
         let length = Int(frame.sealedLength)
         func fault(_ what: String) -> LifeboatError {
             LifeboatError(
@@ -96,6 +105,12 @@ public final class FrameDecoder {
             throw error.code == .damaged && error.subject != subject
                 ? fault("does not authenticate or decode") : error
         }
+    }
+
+    private static func needsRecovery(_ subject: String) -> LifeboatError {
+        LifeboatError(
+            .wrongKey, "reading data back needs the recovery key", subject: subject,
+            advice: "give --recovery-key-file")
     }
 
     private func open(

@@ -23,9 +23,28 @@ public final class OpenPack: Sendable {
     /// `foreignDomains`: domains that exist and whose secrets are not at hand.
     /// - Throws: `.damaged` naming the pack, also when it is not there at all; `.wrongKey` when it
     ///   is of a foreign domain.
-    public init(
+    public static func open(
         _ name: Digest, store: any ObjectStore, domains: [Identifier: DomainKeys],
         recovery: RecoveryKey?, foreignDomains: Set<Identifier> = []
+    ) throws(LifeboatError) -> OpenPack {
+        try store.rereading(ObjectNames.pack(name)) { () throws(LifeboatError) in
+            do throws(LifeboatError) {
+                return try OpenPack(
+                    name, store: store, domains: domains, recovery: recovery,
+                    foreignDomains: foreignDomains)
+            } catch {
+                // The next who asks must not be answered with what is kept of it.
+                for object in [ObjectNames.pack(name), ObjectNames.damagedBytes(name)] {
+                    store.forget(object)
+                }
+                throw error
+            }
+        }
+    }
+
+    private init(
+        _ name: Digest, store: any ObjectStore, domains: [Identifier: DomainKeys],
+        recovery: RecoveryKey?, foreignDomains: Set<Identifier>
     ) throws(LifeboatError) {
         var object = ObjectNames.pack(name)
         let subject = object.path

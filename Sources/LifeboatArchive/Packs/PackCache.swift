@@ -29,11 +29,20 @@ public final class PackCache: @unchecked Sendable {
     /// The pack of this name, read from the store if it is not at hand.
     public func pack(_ name: Digest) throws(LifeboatError) -> OpenPack {
         if let pack = lookUp(name) { return pack }
-        let pack = try OpenPack(
+        let pack = try OpenPack.open(
             name, store: repository.store, domains: repository.domains, recovery: recovery,
             foreignDomains: repository.foreignDomains)
         keep(pack)
         return pack
+    }
+
+    /// Drops a pack of which something turned out wrong, so that it is read anew.
+    func forget(_ pack: OpenPack) {
+        repository.store.forget(pack.object)
+        guardian.lock()
+        defer { guardian.unlock() }
+        guard let known = packs.removeValue(forKey: pack.name) else { return }
+        byteCount -= known.pack.memoryByteCount
     }
 
     /// Opens packs that will be asked for, several at once where the store is behind a network.

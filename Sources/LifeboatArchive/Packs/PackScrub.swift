@@ -80,14 +80,16 @@ public final class PackScrub {
     /// Marks a pack as damaged, and moves what stands under its name out of the way, so that a
     /// later backup can store its content again.
     ///
-    /// The bytes are kept.
+    /// The bytes are kept. Nothing is moved before they were read twice and were the same, since a
+    /// good pack must not go for bits that change on their way here.
+    /// - Throws: `.unavailable` when each reading brings other bytes.
     public static func setAside(
         _ name: Digest, in repository: Repository
     ) throws(LifeboatError) {
         let store = repository.store
         let object = ObjectNames.pack(name)
         if try store.size(object) != nil {
-            let bytes = try store.get(object, limit: PackLayout.byteLimit * 2)
+            let bytes = try store.getAgreed(object, limit: PackLayout.byteLimit * 2)
             do throws(LifeboatError) {
                 try store.put(ObjectNames.damagedBytes(name), bytes: bytes)
             } catch {
@@ -101,4 +103,5 @@ public final class PackScrub {
         }
         try store.delete(object)
     }
+
 }

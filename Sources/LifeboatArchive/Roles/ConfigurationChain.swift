@@ -53,15 +53,22 @@ struct ConfigurationChain: Sendable {
     private static func next(
         after last: Link?, _ store: any ObjectStore
     ) throws(LifeboatError) -> Link? {
-        let number = (last?.configuration.number ?? 0) + 1
-        let name = ObjectNames.configuration(number)
-        let bytes: [UInt8]
+        let name = ObjectNames.configuration((last?.configuration.number ?? 0) + 1)
         do throws(LifeboatError) {
-            bytes = try store.get(name, limit: Envelope.byteLimit)
+            return try store.get(name, limit: Envelope.byteLimit) { bytes throws(LifeboatError) in
+                try link(bytes, after: last, name)
+            }
         } catch {
             guard error.code == .missing else { throw error }
             return nil
         }
+    }
+
+    /// Checks a configuration against the one before it.
+    private static func link(
+        _ bytes: [UInt8], after last: Link?, _ name: ObjectName
+    ) throws(LifeboatError) -> Link {
+        let number = (last?.configuration.number ?? 0) + 1
         func fault(_ what: String) -> LifeboatError {
             LifeboatError(
                 .damaged, what, subject: name.path,

@@ -82,6 +82,14 @@ struct RosterChain: Sendable {
     private static func confirmed(
         _ store: any ObjectStore, _ configuration: Configuration
     ) throws(LifeboatError) -> (Roster, Digest)? {
+        try store.rereading(ObjectNames.roster(configuration.rosterNumber)) {
+            () throws(LifeboatError) in try readConfirmed(store, configuration)
+        }
+    }
+
+    private static func readConfirmed(
+        _ store: any ObjectStore, _ configuration: Configuration
+    ) throws(LifeboatError) -> (Roster, Digest)? {
         let number = configuration.rosterNumber
         guard let (bytes, _, roster) = try get(store, number) else { return nil }
         let digest = SHA256Hash.digest(bytes)
@@ -97,6 +105,14 @@ struct RosterChain: Sendable {
     }
 
     private static func next(
+        after last: RosterChain?, _ store: any ObjectStore, _ configurations: ConfigurationChain
+    ) throws(LifeboatError) -> (Roster, Digest)? {
+        try store.rereading(ObjectNames.roster((last?.roster.number ?? 0) + 1)) {
+            () throws(LifeboatError) in try readNext(after: last, store, configurations)
+        }
+    }
+
+    private static func readNext(
         after last: RosterChain?, _ store: any ObjectStore, _ configurations: ConfigurationChain
     ) throws(LifeboatError) -> (Roster, Digest)? {
         let number = (last?.roster.number ?? 0) + 1

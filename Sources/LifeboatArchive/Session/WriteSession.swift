@@ -78,7 +78,7 @@ public final class WriteSession: @unchecked Sendable {
             for name in packs where seen.insert(name).inserted {
                 // What is missing or damaged is simply not taken over.
                 guard !index.damaged.contains(name),
-                    let pack = try? OpenPack(
+                    let pack = try? OpenPack.open(
                         name, store: repository.store, domains: repository.domains, recovery: nil)
                 else { continue }
                 try stored.add(name, pack.directory)
@@ -103,7 +103,7 @@ public final class WriteSession: @unchecked Sendable {
         // Which ones differs from run to run, so that all have their turn.
         for name in own.shuffled().prefix(sparsePackLimit) {
             guard
-                let pack = try? OpenPack(
+                let pack = try? OpenPack.open(
                     name, store: repository.store, domains: repository.domains, recovery: nil)
             else { continue }
             ids.formUnion(pack.directory.slots.map(\.id))

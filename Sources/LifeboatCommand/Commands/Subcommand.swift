@@ -34,9 +34,17 @@ extension Subcommand {
             }
             return report.status
         } catch {
-            invocation.console.fail(error, usesStandardError: writesData)
-            return ErrorReport(error).status
+            let told = Self.told(error, invocation.cancellation)
+            invocation.console.fail(told, usesStandardError: writesData)
+            return ErrorReport(told).status
         }
+    }
+
+    /// After a signal a store is not waited for: that it did not answer is no news then.
+    static func told(_ error: LifeboatError, _ cancellation: Cancellation) -> LifeboatError {
+        guard error.code == .unavailable, cancellation.isCancelled else { return error }
+        return LifeboatError(
+            .cancelled, "interrupted", subject: error.subject, cause: error.message)
     }
 }
 

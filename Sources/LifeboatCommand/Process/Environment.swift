@@ -17,13 +17,18 @@ struct Environment: Sendable {
         return value
     }
 
-    /// What credentials and certificates for object stores are found by.
+    /// What credentials, certificates and deadlines for object stores are found by.
     var forStores: [String: String] {
         variables.filter { name, _ in
-            name == "HOME" || name == "XDG_CONFIG_HOME"
+            name == "HOME" || name == "XDG_CONFIG_HOME" || Self.deadlines.contains(name)
                 || ["AWS_", "OS_", "ST_"].contains(where: name.hasPrefix)
         }
     }
+
+    private static let deadlines: Set<String> = [
+        EnvironmentVariable.connectTimeout.rawValue, EnvironmentVariable.stallTimeout.rawValue,
+        EnvironmentVariable.requestTimeout.rawValue, EnvironmentVariable.attempts.rawValue,
+    ]
 
     /// Where heads, session journals and fingerprints are kept.
     func stateDirectory(option: String?) throws(LifeboatError) -> String {
@@ -62,6 +67,10 @@ enum EnvironmentVariable: String, CaseIterable {
     case stateDirectory = "LIFEBOAT_STATE_DIR"
     case cacheDirectory = "LIFEBOAT_CACHE_DIR"
     case allowCore = "LIFEBOAT_ALLOW_CORE"
+    case connectTimeout = "LIFEBOAT_CONNECT_TIMEOUT"
+    case stallTimeout = "LIFEBOAT_STALL_TIMEOUT"
+    case requestTimeout = "LIFEBOAT_REQUEST_TIMEOUT"
+    case attempts = "LIFEBOAT_RETRIES"
     case accessKey = "AWS_ACCESS_KEY_ID"
     case secretKey = "AWS_SECRET_ACCESS_KEY"
     case sessionToken = "AWS_SESSION_TOKEN"
@@ -81,6 +90,10 @@ enum EnvironmentVariable: String, CaseIterable {
         case .stateDirectory: "where this host remembers heads and unfinished work"
         case .cacheDirectory: "where this host caches what it can fetch again"
         case .allowCore: "set to 1, lets a crash leave a core file, which may hold secrets"
+        case .connectTimeout: "seconds that connecting to a store may take; else 15"
+        case .stallTimeout: "seconds without a byte after which a request has failed; else 30"
+        case .requestTimeout: "seconds that a request may take besides its bytes; else 60"
+        case .attempts: "how often a request to a store is tried; else 8"
         case .accessKey: "the access key for a repository in an S3 bucket"
         case .secretKey: "its secret"
         case .sessionToken: "the token of temporary credentials"

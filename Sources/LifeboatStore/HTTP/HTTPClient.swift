@@ -45,6 +45,7 @@ final class HTTPClient: Sendable {
         var spent = 0.0
         var number = 1
         while true {
+            try Self.endInTime(options.ending, subject: subject)
             let request = try prepare(number)
             precondition(body.isEmpty || request.method.sendsBody, "a body needs PUT or POST")
             let begin = gate.enter()
@@ -61,7 +62,8 @@ final class HTTPClient: Sendable {
             } else if case .failure(let failure) = attempt.outcome, !failure.isTransient {
                 throw failure.error(subject: subject, place: HTTPPlace.of(request.url))
             }
-            let delay = schedule.delay(spent: spent, retryAfter: retryAfter, using: &generator)
+            var delay = schedule.delay(spent: spent, retryAfter: retryAfter, using: &generator)
+            if options.ending.isNear { delay = nil }
             switch attempt.outcome {
             case .success(let response):
                 guard delay != nil else { return (response, isAmbiguous) }
@@ -72,9 +74,29 @@ final class HTTPClient: Sendable {
                 }
                 if failure.mayHaveTakenEffect { isAmbiguous = true }
             }
-            Threads.sleep(seconds: delay ?? 0)
+            pause(delay ?? 0)
             spent += delay ?? 0
             number += 1
+        }
+    }
+
+    /// The longest that a wish to end goes unnoticed between two attempts, in seconds.
+    private static let notice = 0.2
+
+    private func pause(_ seconds: Double) {
+        let end = Clock.monotonicSeconds() + seconds
+        while !options.ending.isNear {
+            let left = end - Clock.monotonicSeconds()
+            guard left > 0 else { return }
+            Threads.sleep(seconds: min(left, Self.notice))
+        }
+    }
+
+    /// - Throws: `.cancelled` when the process should have ended by now.
+    private static func endInTime(_ ending: Ending, subject: String) throws(LifeboatError) {
+        let now = Clock.monotonicSeconds()
+        if let moment = ending.moment(now: now), now >= moment {
+            throw LifeboatError(.cancelled, "interrupted", subject: subject)
         }
     }
 }

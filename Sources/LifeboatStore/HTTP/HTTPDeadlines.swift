@@ -15,7 +15,7 @@ struct HTTPDeadlines: Sendable {
 
 /// Watches one attempt; moments are seconds by some clock.
 struct DeadlineWatch {
-    private let stall: Double
+    private var stall: Double
     private var end: Double
     private var lastMove: Double
     private var position: SIMD4<Int> = .zero
@@ -30,6 +30,12 @@ struct DeadlineWatch {
     mutating func waited(_ seconds: Double) {
         end += seconds
         lastMove += seconds
+    }
+
+    /// The process is ending: all must be over at `moment`, and nothing may stand still for long.
+    mutating func hurry(until moment: Double) {
+        end = min(end, moment)
+        stall = min(stall, Ending.stall)
     }
 
     /// What has passed, given counters that stand still only if nothing moves.

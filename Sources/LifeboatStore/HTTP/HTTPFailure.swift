@@ -27,6 +27,8 @@ struct HTTPFailure: Error, Equatable {
         case cut
         /// More bytes than there is room for.
         case tooLarge
+        /// The process was asked to end.
+        case ending
     }
 
     let kind: Kind
@@ -39,7 +41,9 @@ struct HTTPFailure: Error, Equatable {
     var isTransient: Bool {
         switch kind {
         case .connect, .handshake, .stalled, .deadline, .cut: true
-        case .untrusted, .wrongName, .expired, .authorityFile, .source, .request, .tooLarge: false
+        case .untrusted, .wrongName, .expired, .authorityFile, .source, .request, .tooLarge,
+            .ending:
+            false
         }
     }
 
@@ -106,6 +110,7 @@ struct HTTPFailure: Error, Equatable {
                 .unavailable, "the connection to \(place) was cut",
                 "check the network and the store, then try again"
             )
+        case .ending: (.cancelled, "interrupted while waiting for \(place)", nil)
         case .tooLarge: (.damaged, "\(place) sends more than was asked for", nil)
         }
     }

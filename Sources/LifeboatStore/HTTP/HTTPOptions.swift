@@ -17,6 +17,8 @@ struct HTTPOptions: Sendable {
     /// What all that share it may receive.
     var downloadLimit: TrafficLimit?
     var userAgent = "lifeboat"
+    /// When the process is asked to end.
+    var ending = Ending()
 
     init() {}
 }

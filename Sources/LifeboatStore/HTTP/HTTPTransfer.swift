@@ -151,8 +151,11 @@ final class HTTPTransfer {
         var queued: Int32 = 0
         if hasBody, let socket = handle.socket { _ = ioctl(socket, UInt(TIOCOUTQ), &queued) }
         let counters = SIMD4(sent, received, headerBytes, Int(queued))
-        guard let kind = watch.check(counters, now: Clock.monotonicSeconds()) else { return 0 }
-        _ = end(kind)
+        let now = Clock.monotonicSeconds()
+        let moment = options.ending.moment(now: now)
+        if let moment { watch.hurry(until: moment) }
+        guard let kind = watch.check(counters, now: now) else { return 0 }
+        _ = end(moment == nil ? kind : .ending)
         return 1
     }
 }

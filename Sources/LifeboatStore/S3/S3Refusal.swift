@@ -46,7 +46,7 @@ struct S3Refusal {
         switch answer.code {
         case "NoSuchBucket":
             return (
-                .missing, "there is no bucket \(bucket)",
+                .noRepository, "there is no bucket \(bucket)",
                 "check the name and the address; lifeboat init makes the bucket"
             )
         case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity":

@@ -34,7 +34,7 @@ public final class S3Store: ObjectStore {
         _ location: S3Location, _ options: StoreOptions
     ) throws(LifeboatError) {
         let settings = try S3Settings(environment: options.environment)
-        var http = HTTPOptions()
+        var http = try HTTPOptions(options)
         http.authorityFile = location.authorityFile ?? settings.authorityFile
         self.init(location, settings, options, transport: HTTPClient(http))
     }

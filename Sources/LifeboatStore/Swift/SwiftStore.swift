@@ -15,6 +15,8 @@ public final class SwiftStore: ObjectStore {
     private let cache: CapabilityCache?
     private let known = Guarded<Known?>(nil)
     private let information = Guarded<Information>(.unknown)
+    /// Whether the container was seen to be there.
+    private let hasContainer = Guarded(false)
 
     private struct Known: Sendable {
         var capabilities: StoreCapabilities
@@ -39,7 +41,7 @@ public final class SwiftStore: ObjectStore {
         _ location: SwiftLocation, _ options: StoreOptions
     ) throws(LifeboatError) {
         let credentials = try SwiftCredentials.find(for: location, options.environment)
-        var http = HTTPOptions()
+        var http = try HTTPOptions(options)
         http.authorityFile = credentials.caFile
         self.init(location, credentials, options, transport: HTTPClient(http))
     }
@@ -114,11 +116,26 @@ public final class SwiftStore: ObjectStore {
         guard (200..<300).contains(made.status) else { throw error(made, location) }
     }
 
+    /// The service answers the same to a missing object and to a missing container.
+    private func requireContainer() throws(LifeboatError) {
+        if hasContainer.withLock({ $0 }) { return }
+        let response = try connection.send(.head, resource, subject: location).response
+        guard response.status != 404 else {
+            throw LifeboatError(
+                .noRepository, "there is no container \(container)", subject: location,
+                cause: SwiftRefusal.cause(response),
+                advice: "check container, project and region; lifeboat init makes the container")
+        }
+        if (200..<300).contains(response.status) { hasContainer.withLock { $0 = true } }
+    }
+
     public func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
         let response = try connection.send(
             .get, resource(name), subject: name.path, limit: max(limit, Self.messageLimit)
         ).response
+        if response.status == 404 { try requireContainer() }
         guard response.status == 200 else { throw error(response, name.path) }
+        hasContainer.withLock { $0 = true }
         guard response.body.count <= limit else {
             throw LifeboatError(
                 .damaged, "\(name) is larger than the \(limit) bytes it may have",

@@ -87,7 +87,7 @@ import Testing
         (403, "SignatureDoesNotMatch", LifeboatError.Code.denied, "secret"),
         (403, "RequestTimeTooSkewed", .denied, "clock"), (400, "AccessDenied", .denied, "allow"),
         (403, "InvalidAccessKeyId", .denied, "AWS_ACCESS_KEY_ID"),
-        (403, "QuotaExceeded", .full, "quota"), (404, "NoSuchBucket", .missing, "bucket"),
+        (403, "QuotaExceeded", .full, "quota"), (404, "NoSuchBucket", .noRepository, "bucket"),
         (404, "NoSuchKey", .missing, "subject"), (301, "PermanentRedirect", .denied, "eu-9"),
         (400, "AuthorizationHeaderMalformed", .denied, "region=eu-9"), (307, "", .denied, "eu-9"),
         (501, "NotImplemented", .unsupported, "cannot"), (503, "SlowDown", .unavailable, "later"),

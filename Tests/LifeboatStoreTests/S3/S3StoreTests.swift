@@ -122,8 +122,9 @@ import Testing
         var habits = S3Service.Habits()
         habits.hasBucket = false
         let store = try S3Service(habits).store()
-        #expect(code { () throws(LifeboatError) in try store.list("") { _, _ in } } == .missing)
-        #expect(code { () throws(LifeboatError) in try store.put("a", bytes: []) } == .missing)
+        #expect(
+            code { () throws(LifeboatError) in try store.list("") { _, _ in } } == .noRepository)
+        #expect(code { () throws(LifeboatError) in try store.put("a", bytes: []) } == .noRepository)
         try store.makeBucket()
         try store.makeBucket()
         try store.put("a", bytes: [])

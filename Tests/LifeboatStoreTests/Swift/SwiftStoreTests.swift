@@ -66,6 +66,21 @@ import Testing
         try store.put("x", bytes: [1])
     }
 
+    @Test func `a missing container is not taken for a missing object`() throws {
+        let server = FakeSwift()
+        let store = try server.store()
+        let get = { () throws(LifeboatError) in _ = try store.get("x", limit: 9) }
+        #expect(code(get) == .missing)
+        let heads = server.count("HEAD")
+        #expect(code(get) == .missing)
+        #expect(server.count("HEAD") == heads)
+        server.set { $0.containers = [] }
+        let other = try server.store()
+        let error = try #require(throws: LifeboatError.self) { try other.get("x", limit: 9) }
+        #expect(error.code == .noRepository)
+        #expect(error.message.contains("container"))
+    }
+
     // MARK: capabilities
 
     @Test(arguments: [false, true]) func `capabilities are tried`(compares: Bool) throws {
