@@ -8,14 +8,17 @@ public struct StoreOptions: Sendable {
     public var cacheDirectory: String?
     /// How many objects a page of a listing has at most; `nil` for what is best.
     public var listingPageCount: Int?
+    /// What the connections to it share; `nil` for no limits.
+    public var network: NetworkAccess?
 
     public init(
         environment: [String: String] = [:], cacheDirectory: String? = nil,
-        listingPageCount: Int? = nil
+        listingPageCount: Int? = nil, network: NetworkAccess? = nil
     ) {
         self.environment = environment
         self.cacheDirectory = cacheDirectory
         self.listingPageCount = listingPageCount
+        self.network = network
     }
 }
 

@@ -45,6 +45,7 @@ final class HTTPClient: Sendable {
         var spent = 0.0
         var number = 1
         while true {
+            try options.check?()
             let request = try prepare(number)
             precondition(body.isEmpty || request.method.sendsBody, "a body needs PUT or POST")
             let begin = gate.enter()
