@@ -29,10 +29,15 @@ public struct RepositoryAccess: Sendable {
     public var cacheDirectory: String
     /// The variables by which credentials for object stores are found, such as `AWS_PROFILE`.
     public var environment: [String: String]
+    /// How the store may be reached.
+    public let network: NetworkOptions
+    /// What all connections of this access, and of its copies, share.
+    private let connections: NetworkAccess
 
     public init(
         location: String, secret: Secret, recoveryKeyFile: String? = nil, stateDirectory: String,
-        cacheDirectory: String, environment: [String: String] = [:]
+        cacheDirectory: String, environment: [String: String] = [:],
+        network: NetworkOptions = NetworkOptions()
     ) {
         self.location = location
         self.secret = secret
@@ -40,6 +45,10 @@ public struct RepositoryAccess: Sendable {
         self.stateDirectory = stateDirectory
         self.cacheDirectory = cacheDirectory
         self.environment = environment
+        var network = network
+        network.stateDirectory = network.stateDirectory ?? stateDirectory
+        self.network = network
+        connections = NetworkAccess(network)
     }
 
     /// Throws `.usage` if a text is no location; nothing is opened.
@@ -47,11 +56,27 @@ public struct RepositoryAccess: Sendable {
         _ = try StoreLocation(location)
     }
 
+    /// Finds out what can be known before anything is asked of the store: credentials that are
+    /// missing, limits that cannot hold, a link that is suspended.
+    public func check() throws(LifeboatError) {
+        if case .directory = try StoreLocation(location) {
+            guard !network.isRestricted else {
+                throw LifeboatError(
+                    .usage, "a directory has no connections to limit or to bind",
+                    subject: location,
+                    advice: "leave out limits, source address and interface")
+            }
+            return
+        }
+        _ = try store()
+    }
+
     /// Opens what `location` names; `makes` the directory, bucket or container if it
     /// is missing.
     func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(location)
-        let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
+        let options = StoreOptions(
+            environment: environment, cacheDirectory: cacheDirectory, network: connections)
         return makes ? try place.create(options) : try place.open(options)
     }
 }

@@ -61,6 +61,9 @@ public final class NetworkAccess: Sendable {
         return route
     }
 
+    /// Throws `.suspended` while the route's link is.
+    func check(_ route: NetworkRoute) throws(LifeboatError) { try route.check() }
+
     /// Looks at files and clock, and lets the limits of now hold.
     func refresh() {
         state.withLock { state in
@@ -102,7 +105,8 @@ extension StoreOptions {
         http.sourceAddress = route.sourceAddress
         http.interface = route.interface
         if route.link != nil {
-            http.check = { () throws(LifeboatError) in try route.check() }
+            // It also keeps the access alive, which looks at files and clock.
+            http.check = { () throws(LifeboatError) in try network.check(route) }
         }
         return http
     }
