@@ -92,6 +92,10 @@ import Testing
         let error = try #require(host.error("stats", "--repo", repository))
         #expect(error.code == .suspended && ErrorReport(error).status.rawValue == 15)
         #expect(ErrorReport(error).text.contains("lifeboat resume office"))
+        let key = host.folder + "/recovery.key"
+        #expect(
+            host.error("init", "--repo", repository, "--recovery-key-file", key)?.code
+                == .suspended)
         let other = "s3:https://other.example.com/bucket"
         #expect(host.error("stats", "--repo", other)?.code == .missing)
         #expect(

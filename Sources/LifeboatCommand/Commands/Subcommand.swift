@@ -73,6 +73,11 @@ struct Invocation: Sendable {
         return Operations(access: access, events: console, cancellation: cancellation)
     }
 
+    /// Finds out what speaks against using the repository, before anything is asked of anybody.
+    func check(_ repository: RepositoryOptions) throws(LifeboatError) {
+        try access(repository).check()
+    }
+
     /// The way to the repository, without a secret.
     private func access(_ repository: RepositoryOptions) throws(LifeboatError) -> RepositoryAccess {
         var network = network(repository.network.links)
