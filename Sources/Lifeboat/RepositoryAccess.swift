@@ -29,10 +29,15 @@ public struct RepositoryAccess: Sendable {
     public var cacheDirectory: String
     /// The variables by which credentials for object stores are found, such as `AWS_PROFILE`.
     public var environment: [String: String]
+    /// How the store may be reached.
+    public let network: NetworkOptions
+    /// What all connections of this access, and of its copies, share.
+    private let connections: NetworkAccess
 
     public init(
         location: String, secret: Secret, recoveryKeyFile: String? = nil, stateDirectory: String,
-        cacheDirectory: String, environment: [String: String] = [:]
+        cacheDirectory: String, environment: [String: String] = [:],
+        network: NetworkOptions = NetworkOptions()
     ) {
         self.location = location
         self.secret = secret
@@ -40,6 +45,10 @@ public struct RepositoryAccess: Sendable {
         self.stateDirectory = stateDirectory
         self.cacheDirectory = cacheDirectory
         self.environment = environment
+        var network = network
+        network.stateDirectory = network.stateDirectory ?? stateDirectory
+        self.network = network
+        connections = NetworkAccess(network)
     }
 
     /// Throws `.usage` if a text is no location; nothing is opened.
@@ -47,16 +56,32 @@ public struct RepositoryAccess: Sendable {
         _ = try StoreLocation(location)
     }
 
+    /// Finds out what can be known before anything is asked of the store: credentials that are
+    /// missing, limits that cannot hold, a link that is suspended.
+    public func check() throws(LifeboatError) {
+        if case .directory = try StoreLocation(location) {
+            guard !network.isRestricted else {
+                throw LifeboatError(
+                    .usage, "a directory has no connections to limit or to bind",
+                    subject: location,
+                    advice: "leave out limits, source address and interface")
+            }
+            return
+        }
+        _ = try store(cancellation: nil)
+    }
+
     /// Opens the store at `place`, by default at `location`; `makes` the directory, bucket or
     /// container if it is missing.
     ///
     /// After `cancellation` was asked for, a silent store is not waited for long.
     func store(
-        at place: String? = nil, makes: Bool = false, cancellation: Cancellation
+        at place: String? = nil, makes: Bool = false, cancellation: Cancellation?
     ) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(place ?? location)
         let options = StoreOptions(
-            environment: environment, cacheDirectory: cacheDirectory, cancellation: cancellation)
+            environment: environment, cacheDirectory: cacheDirectory, cancellation: cancellation,
+            network: connections)
         return makes ? try place.create(options) : try place.open(options)
     }
 }

@@ -23,6 +23,8 @@ public struct LifeboatError: Error, Hashable, Sendable {
         case unreadable
         /// Lifeboat refuses to do it, and the message says why.
         case refused
+        /// Somebody suspended what would be used, such as a link.
+        case suspended
         /// The place does not answer now; trying again may help.
         case unavailable
         /// A newer format version, or something this build cannot do.

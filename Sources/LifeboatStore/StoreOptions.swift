@@ -10,15 +10,19 @@ public struct StoreOptions: Sendable {
     public var listingPageCount: Int?
     /// A wish to end the process, after which a store behind a network is not waited for long.
     public var cancellation: Cancellation?
+    /// What the connections to it share; `nil` for no limits.
+    public var network: NetworkAccess?
 
     public init(
         environment: [String: String] = [:], cacheDirectory: String? = nil,
-        listingPageCount: Int? = nil, cancellation: Cancellation? = nil
+        listingPageCount: Int? = nil, cancellation: Cancellation? = nil,
+        network: NetworkAccess? = nil
     ) {
         self.environment = environment
         self.cacheDirectory = cacheDirectory
         self.listingPageCount = listingPageCount
         self.cancellation = cancellation
+        self.network = network
     }
 }
 

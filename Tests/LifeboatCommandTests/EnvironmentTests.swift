@@ -29,6 +29,22 @@ import Testing
         #expect(throws: LifeboatError.self) { try environment([:]).stateDirectory(option: nil) }
     }
 
+    @Test func `links are described for the user, for the host, or where it is said`() {
+        var variables = ["HOME": "/home/a"]
+        func paths(_ option: String? = nil, root: Bool = false) -> [String] {
+            environment(variables, root: root).linkFiles(option: option).paths
+        }
+        let host = "/etc/lifeboat/links.yaml"
+        #expect(paths() == ["/home/a/.config/lifeboat/links.yaml", host])
+        #expect(paths(root: true) == [host])
+        variables["XDG_CONFIG_HOME"] = "/xdg"
+        #expect(paths() == ["/xdg/lifeboat/links.yaml", host])
+        #expect(!environment(variables).linkFiles(option: nil).isNeeded)
+        variables["LIFEBOAT_LINKS"] = "/l"
+        #expect(paths(root: true) == ["/l"] && paths("/mine") == ["/mine"])
+        #expect(environment(variables).linkFiles(option: nil).isNeeded)
+    }
+
     @Test func `stores get their own variables only`() {
         let found = environment([
             "HOME": "/home/a", "AWS_PROFILE": "p", "OS_CLOUD": "c", "LIFEBOAT_PASSWORD_FILE": "f",

@@ -9,7 +9,7 @@ import Testing
         arguments: [
             (.cancelled, 130), (.damaged, 20), (.denied, 25), (.exists, 14), (.full, 22),
             (.missing, 13), (.noRepository, 10), (.unreadable, 23), (.refused, 21),
-            (.unavailable, 11), (.unsupported, 24), (.wrongKey, 12), (.usage, 2),
+            (.unavailable, 11), (.suspended, 15), (.unsupported, 24), (.wrongKey, 12), (.usage, 2),
             (.internalFault, 1),
         ] as [(LifeboatError.Code, Int32)])
     func `every code has its exit code`(code: LifeboatError.Code, number: Int32) {

@@ -88,6 +88,11 @@ import Testing
         ["verify", "--keyless", "--recovery-key-file", "k"],
         ["key", "add", "--new-key-file", "a", "--new-password-file", "b"],
         ["benchmark", "--seconds", "0"], ["completions", "tcsh"], ["nonsense"],
+        ["stats", "--limit-upload", "20MB"], ["stats", "--limit-download", "fast"],
+        ["stats", "--source-address", "10.0.0.1", "--interface", "eth0"],
+        ["stats", "--interface", ""], ["stats", "--source-address", "host!name"],
+        ["link", "limit", "a"], ["link", "limit", "a", "--clear", "--upload", "1MB/s"],
+        ["link", "limit", "--clear"], ["suspend"], ["resume"],
     ])
     func `a wrong command line is a usage error`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) {

@@ -1,6 +1,7 @@
 import LifeboatArchive
 import LifeboatCodec
 import LifeboatCore
+import LifeboatStore
 import LifeboatFormat
 import LifeboatStore
 import LifeboatSystem

@@ -19,7 +19,10 @@ extension Operations {
                 advice: "add one with: lifeboat replica add NAME LOCATION")
         }
         var stores: [(record: ReplicaRecord, store: any ObjectStore)] = []
-        for record in records { stores.append((record, try access.store(at: record.location, cancellation: cancellation))) }
+        for record in records {
+            stores.append(
+                (record, try access.store(at: record.location, cancellation: cancellation)))
+        }
         return ObjectRepair(repository, from: stores) { warn([$0]) }
     }
 }

@@ -72,7 +72,7 @@ struct InitCommand: Subcommand {
     }
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
-        _ = try repository.location(run.environment)
+        try run.check(repository)
         let page = recoveryKeyFile + ".html"
         for path in [recoveryKeyFile, page] + (newKeyFile.map { [$0] } ?? [])
         where LocalFile.exists(path) {

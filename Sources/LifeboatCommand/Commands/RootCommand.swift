@@ -28,8 +28,9 @@ struct RootCommand: ParsableCommand {
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
             PruneCommand.self, SessionCommand.self, ReplicaCommand.self, PullCommand.self,
-            RepoCommand.self, KeyCommand.self, IndexCommand.self, CacheCommand.self,
-            BenchmarkCommand.self, CompletionsCommand.self,
+            LinkCommand.self, SuspendCommand.self, ResumeCommand.self, RepoCommand.self,
+            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
+            CompletionsCommand.self,
             ManualCommand.self,
         ])
 

@@ -19,7 +19,7 @@ extension Subcommand {
         let invocation = Invocation(
             console: Console(output, environment: environment), cancellation: Cancellation(),
             environment: environment)
-        Signals.cancel(invocation.cancellation)
+        Signals.handle(cancel: invocation.cancellation, reread: invocation.rereading)
         let status = finish(invocation)
         if status != .success { throw ExitCode(status.rawValue) }
     }
@@ -53,29 +53,56 @@ struct Invocation: Sendable {
     var console: Console
     var cancellation: Cancellation
     var environment: Environment
+    /// Asks that the links be read again.
+    var rereading = Rereading()
 
     /// The operations on a repository that is opened with what the options say.
     func operations(
         _ repository: RepositoryOptions, _ secret: SecretOptions, recoveryKeyFile: String? = nil
     ) throws(LifeboatError) -> Operations {
         // First what costs nothing: a missing --repo is told before a password is asked for.
-        _ = try repository.location(environment)
+        var access = try access(repository)
+        try access.check()
         let source = SecretSource(
             secret, recoveryKeyFile: recoveryKeyFile, environment: environment)
-        return try operations(
-            repository, secret: try source.secret(self), recoveryKeyFile: recoveryKeyFile)
+        access.secret = try source.secret(self)
+        access.recoveryKeyFile = recoveryKeyFile
+        return Operations(access: access, events: console, cancellation: cancellation)
     }
 
     func operations(
         _ repository: RepositoryOptions, secret: RepositoryAccess.Secret,
         recoveryKeyFile: String? = nil
     ) throws(LifeboatError) -> Operations {
-        let access = RepositoryAccess(
-            location: try repository.location(environment), secret: secret,
-            recoveryKeyFile: recoveryKeyFile,
-            stateDirectory: try environment.stateDirectory(option: repository.stateDirectory),
-            cacheDirectory: try environment.cacheDirectory(option: repository.cache.directory),
-            environment: environment.forStores)
+        var access = try access(repository)
+        try access.check()
+        access.secret = secret
+        access.recoveryKeyFile = recoveryKeyFile
         return Operations(access: access, events: console, cancellation: cancellation)
+    }
+
+    /// Finds out what speaks against using the repository, before anything is asked of anybody.
+    func check(_ repository: RepositoryOptions) throws(LifeboatError) {
+        try access(repository).check()
+    }
+
+    /// The way to the repository, without a secret.
+    private func access(_ repository: RepositoryOptions) throws(LifeboatError) -> RepositoryAccess {
+        var network = network(repository.network.links)
+        repository.network.restrict(&network)
+        return RepositoryAccess(
+            location: try repository.location(environment), secret: .none,
+            stateDirectory: try environment.stateDirectory(option: repository.state.directory),
+            cacheDirectory: try environment.cacheDirectory(option: repository.cache.directory),
+            environment: environment.forStores, network: network)
+    }
+
+    /// Where this host's links are described, and who hears of faults in them.
+    func network(_ links: LinkOptions) -> NetworkOptions {
+        var network = NetworkOptions()
+        (network.linkFiles, network.needsLinkFile) = environment.linkFiles(option: links.file)
+        network.rereading = rereading
+        network.events = console
+        return network
     }
 }

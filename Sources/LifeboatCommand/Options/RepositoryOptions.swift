@@ -14,16 +14,9 @@ struct RepositoryOptions: ParsableArguments {
         completion: .directory)
     var repository: String?
 
-    @Option(
-        name: .customLong("state-dir"),
-        help: ArgumentHelp(
-            """
-            Where this host remembers what it stored, to be kept. Or LIFEBOAT_STATE_DIR; else \
-            $XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat, for root /var/lib/lifeboat.
-            """, valueName: "dir"), completion: .directory)
-    var stateDirectory: String?
-
+    @OptionGroup var state: StateOptions
     @OptionGroup var cache: CacheOptions
+    @OptionGroup var network: TrafficOptions
 
     /// The repository's place, from the option or the environment.
     func location(_ environment: Environment) throws(LifeboatError) -> String {
@@ -35,6 +28,18 @@ struct RepositoryOptions: ParsableArguments {
         try RepositoryAccess.check(location: given)
         return given
     }
+}
+
+/// Where this host remembers what it must keep.
+struct StateOptions: ParsableArguments {
+    @Option(
+        name: .customLong("state-dir"),
+        help: ArgumentHelp(
+            """
+            Where this host remembers what it stored, to be kept. Or LIFEBOAT_STATE_DIR; else \
+            $XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat, for root /var/lib/lifeboat.
+            """, valueName: "dir"), completion: .directory)
+    var directory: String?
 }
 
 /// Where this host caches what it can fetch again.

@@ -11,6 +11,7 @@ enum ExitStatus: Int32, CaseIterable {
     case wrongKey = 12
     case missing = 13
     case exists = 14
+    case suspended = 15
     case damaged = 20
     case refused = 21
     case full = 22
@@ -30,6 +31,7 @@ enum ExitStatus: Int32, CaseIterable {
         case .noRepository: self = .noRepository
         case .unreadable: self = .unreadable
         case .refused: self = .refused
+        case .suspended: self = .suspended
         case .unavailable: self = .unavailable
         case .unsupported: self = .unsupported
         case .wrongKey: self = .wrongKey
@@ -49,6 +51,7 @@ enum ExitStatus: Int32, CaseIterable {
         case .wrongKey: "no password, key file or recovery key fits"
         case .missing: "a point, volume, key or file that was named is not there"
         case .exists: "the target exists already; nothing was overwritten"
+        case .suspended: "somebody suspended what would be used, such as a link: resume it"
         case .damaged: "stored data is damaged; the message says what is lost and what is not"
         case .refused: "lifeboat refuses to do it; the message says why"
         case .full: "no space left where something was to be written"

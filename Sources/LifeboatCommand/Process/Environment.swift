@@ -44,6 +44,22 @@ struct Environment: Sendable {
             base: "XDG_CACHE_HOME", home: ".cache", flag: "--cache-dir")
     }
 
+    /// Where this host's links may be described, and whether that must exist.
+    func linkFiles(option: String?) -> (paths: [String], isNeeded: Bool) {
+        if let given = option.flatMap({ $0.isEmpty ? nil : $0 }) ?? self["LIFEBOAT_LINKS"] {
+            return ([given], true)
+        }
+        var folders = ["/etc"]
+        if !isRoot {
+            if let value = self["XDG_CONFIG_HOME"], value.hasPrefix("/") {
+                folders.insert(value, at: 0)
+            } else if let value = self["HOME"], value.hasPrefix("/") {
+                folders.insert(value + "/.config", at: 0)
+            }
+        }
+        return (folders.map { $0 + "/lifeboat/links.yaml" }, false)
+    }
+
     private func directory(
         option: String?, variable: String, root: String, base: String, home: String, flag: String
     ) throws(LifeboatError) -> String {
@@ -66,6 +82,7 @@ enum EnvironmentVariable: String, CaseIterable {
     case keyFile = "LIFEBOAT_KEY_FILE"
     case stateDirectory = "LIFEBOAT_STATE_DIR"
     case cacheDirectory = "LIFEBOAT_CACHE_DIR"
+    case links = "LIFEBOAT_LINKS"
     case allowCore = "LIFEBOAT_ALLOW_CORE"
     case connectTimeout = "LIFEBOAT_CONNECT_TIMEOUT"
     case stallTimeout = "LIFEBOAT_STALL_TIMEOUT"
@@ -89,6 +106,7 @@ enum EnvironmentVariable: String, CaseIterable {
         case .keyFile: "a key file, where neither a secret nor a password file is given"
         case .stateDirectory: "where this host remembers heads and unfinished work"
         case .cacheDirectory: "where this host caches what it can fetch again"
+        case .links: "the file that describes this host's links to stores"
         case .allowCore: "set to 1, lets a crash leave a core file, which may hold secrets"
         case .connectTimeout: "seconds that connecting to a store may take; else 15"
         case .stallTimeout: "seconds without a byte after which a request has failed; else 30"

@@ -46,6 +46,7 @@ final class HTTPClient: Sendable {
         var number = 1
         while true {
             try Self.endInTime(options.ending, subject: subject)
+            try options.check?()
             let request = try prepare(number)
             precondition(body.isEmpty || request.method.sendsBody, "a body needs PUT or POST")
             let begin = gate.enter()

@@ -1,3 +1,4 @@
+internal import LifeboatCore
 internal import LifeboatSystem
 
 /// How a client connects, how long it waits, and how often it tries.
@@ -16,6 +17,8 @@ struct HTTPOptions: Sendable {
     var uploadLimit: TrafficLimit?
     /// What all that share it may receive.
     var downloadLimit: TrafficLimit?
+    /// Asked before each attempt; throws if there must be none.
+    var check: (@Sendable () throws(LifeboatError) -> Void)?
     var userAgent = "lifeboat"
     /// When the process is asked to end.
     var ending = Ending()

@@ -34,7 +34,8 @@ public final class S3Store: ObjectStore {
         _ location: S3Location, _ options: StoreOptions
     ) throws(LifeboatError) {
         let settings = try S3Settings(environment: options.environment)
-        var http = try HTTPOptions(options)
+        var http = try options.http(
+            location: location.description, authorities: [location.authority])
         http.authorityFile = location.authorityFile ?? settings.authorityFile
         self.init(location, settings, options, transport: HTTPClient(http))
     }

@@ -41,7 +41,10 @@ public final class SwiftStore: ObjectStore {
         _ location: SwiftLocation, _ options: StoreOptions
     ) throws(LifeboatError) {
         let credentials = try SwiftCredentials.find(for: location, options.environment)
-        var http = try HTTPOptions(options)
+        var http = try options.http(
+            location: location.description,
+            authorities: [credentials.storageURL ?? "", credentials.authURL].compactMap(
+                LinkTarget.authority))
         http.authorityFile = credentials.caFile
         self.init(location, credentials, options, transport: HTTPClient(http))
     }
