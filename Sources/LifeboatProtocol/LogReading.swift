@@ -103,6 +103,9 @@ public struct LogReading: Sendable {
         base = nil
         entries = [:]
         gaps = []
+        // What is found missing while somebody sums up may only have been replaced.
+        unusable = []
+        lostCheckpoints = []
         pendingMembers = roster.members.filter { $0.role == .keeper }.map(\.id).sorted()
         nextKeeper()
     }

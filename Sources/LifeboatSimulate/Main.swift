@@ -20,6 +20,7 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "With --table: how many schedules without each rule.")
     var limit: UInt64 = 10_000
     @Option(help: "Tell how far it is, each time after so many schedules.") var report: UInt64?
+    @Option(help: "One theme for all schedules, instead of the seed's own.") var theme: String?
     @Flag(help: "Print the events of one schedule: the first.") var trace = false
 
     mutating func validate() throws {
@@ -28,15 +29,23 @@ struct Simulate: AsyncParsableCommand {
                 "there is no rule \(without); the rules are "
                     + Campaign.rules.map(\.name).joined(separator: ", "))
         }
+        guard theme == nil || chosenTheme != nil else {
+            throw ValidationError(
+                "there is no theme \(theme ?? ""); the themes are "
+                    + Scene.Theme.allCases.map(\.rawValue).joined(separator: ", "))
+        }
         guard workers > 0 else { throw ValidationError("at least one worker is needed") }
     }
+
+    private var chosenTheme: Scene.Theme? { theme.flatMap { Scene.Theme(rawValue: $0) } }
 
     func run() async throws {
         if table { return try await printTable() }
         let off = Campaign.rules.first { $0.name == without }?.rule ?? []
         let rules = Rules.all.subtracting(off)
         if trace {
-            let result = Campaign.run(seed: seed + first, rules: rules, isTraced: true)
+            let result = Campaign.run(
+                seed: seed + first, rules: rules, isTraced: true, theme: chosenTheme)
             for event in result.events { print(event) }
             print(Self.describe(result))
             if result.violation != nil { throw ExitCode.failure }
@@ -44,7 +53,7 @@ struct Simulate: AsyncParsableCommand {
         }
         let started = ContinuousClock.now
         let outcome = await Search(
-            first: seed + first, count: schedules, rules: rules, report: report
+            first: seed + first, count: schedules, rules: rules, report: report, theme: chosenTheme
         )
         .run(workers: workers)
         let duration = ContinuousClock.now - started
@@ -68,17 +77,18 @@ struct Simulate: AsyncParsableCommand {
     }
 
     private func printTable() async throws {
-        print("| rule | what it stops | schedules until found | seed | what went wrong |")
-        print("|---|---|---:|---:|---|")
+        print("| rule | what it stops | found at seed | theme | what went wrong |")
+        print("|---|---|---:|---|---|")
         var isMissing = false
         for rule in Campaign.rules {
             let search = Search(
-                first: seed + first, count: limit, rules: Rules.all.subtracting(rule.rule))
+                first: seed + first, count: limit, rules: Rules.all.subtracting(rule.rule),
+                theme: rule.theme)
             let outcome = await search.run(workers: workers)
             if let found = outcome.violation {
                 print(
-                    "| `\(rule.name)` | \(rule.purpose) | \(found.seed - seed - first + 1)",
-                    "| \(found.seed) | \(found.violation ?? "") |")
+                    "| `\(rule.name)` | \(rule.purpose) | \(found.seed)",
+                    "| \(rule.theme?.rawValue ?? "") | \(found.violation ?? "") |")
             } else {
                 isMissing = true
                 print("| `\(rule.name)` | \(rule.purpose) | not in \(limit) | | |")
@@ -114,6 +124,7 @@ struct Search: Sendable {
     var rules: Rules
     /// After how many schedules to tell how far it is.
     var report: UInt64?
+    var theme: Scene.Theme?
 
     func run(workers: Int) async -> Outcome {
         var outcome = Outcome()
@@ -144,7 +155,7 @@ struct Search: Sendable {
     private func part(_ begin: UInt64, _ count: UInt64) -> Outcome {
         var outcome = Outcome()
         for offset in begin..<begin + count {
-            let result = Campaign.run(seed: first + offset, rules: rules)
+            let result = Campaign.run(seed: first + offset, rules: rules, theme: theme)
             outcome.add(
                 Outcome(
                     schedules: 1, steps: result.steps, counted: result.counted,

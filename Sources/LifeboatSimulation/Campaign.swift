@@ -5,7 +5,7 @@ public enum Campaign {
     /// All rules, as they are listed on docs/simulation.md.
     public static let rules: [NamedRule] = [
         .init(
-            name: "openBeforeReading", rule: .openBeforeReading,
+            name: "openBeforeReading", rule: .openBeforeReading, theme: .mixed,
             purpose: "relying on a pack that a keeper condemns without knowing of the session"),
         .init(
             name: "waitForSessions", rule: .waitForSessions,
@@ -59,13 +59,14 @@ public enum Campaign {
             name: "relyOnlyOnWhatStands", rule: .relyOnlyOnWhatStands,
             purpose: "relying on packs of an entry that a fence cuts off"),
         .init(
-            name: "lookBeforeDeleting", rule: .lookBeforeDeleting,
+            name: "lookBeforeDeleting", rule: .lookBeforeDeleting, theme: .twins,
             purpose: "deleting by a decision that a twin's entry displaced"),
         .init(
             name: "openBeforeTidying", rule: .openBeforeTidying,
             purpose: "moving chunks into a pack that another keeper took for an orphan"),
         .init(
             name: "adoptOnlyIfNeverCondemned", rule: .adoptOnlyIfNeverCondemned,
+            theme: .orphans,
             purpose: "taking over a pack whose deletion has been summed up already"),
         .init(
             name: "endWithTheRoster", rule: .endWithTheRoster,
@@ -73,8 +74,8 @@ public enum Campaign {
     ]
 
     public static func run(
-        seed: UInt64, rules: Rules = .all, isTraced: Bool = false
+        seed: UInt64, rules: Rules = .all, isTraced: Bool = false, theme: Scene.Theme? = nil
     ) -> ScheduleResult {
-        Simulation(seed: seed, rules: rules, isTraced: isTraced).run()
+        Simulation(seed: seed, rules: rules, isTraced: isTraced, theme: theme).run()
     }
 }

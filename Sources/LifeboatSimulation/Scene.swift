@@ -2,8 +2,9 @@
 ///
 /// Chance alone seldom brings together what a rule is there for. So most schedules have a theme:
 /// one kind of trouble, and little that could disturb it.
-struct Scene: Sendable {
-    enum Theme: Sendable {
+public struct Scene: Sendable {
+    /// What a schedule is mostly about.
+    public enum Theme: String, Sendable, CaseIterable {
         /// A bit of everything; and the same at length.
         case mixed, long
         /// Keepers that store packs anew while others collect.
@@ -49,7 +50,8 @@ struct Scene: Sendable {
     /// How many of the points that could be forgotten are, in 1000.
     var forgetfulness = 600
 
-    init(_ random: inout Randomness) {
+    /// `theme`: that one, instead of one by chance.
+    init(_ random: inout Randomness, theme chosen: Theme? = nil) {
         faults = Faults(&random)
         chunks = 6 + random.below(18)
         tidying = random.among([0, 300, 800])
@@ -63,6 +65,7 @@ struct Scene: Sendable {
             .mixed, .mixed, .mixed, .mixed, .tidying, .fencing, .doubt, .forgetting, .twins,
             random.chance(300) ? .long : .twins, random.chance(300) ? .orphans : .twins,
         ])
+        if let chosen { theme = chosen }
         switch theme {
         case .mixed: break
         case .long:
@@ -149,9 +152,7 @@ struct Scene: Sendable {
         operations = 7
         chunks = 4 + random.below(4)
         cloning = 200
-        hesitation = random.among([0, 300, 900])
-        duplicates = random.among([200, 600])
-        faults.longestSleep = random.among([200, 600, 1500, 3000])
+        hesitation = random.among([0, 300])
         bitsPerLevel = random.among([1, 2])
         forgetting = random.among([200, 400])
         forgetfulness = 1000

@@ -50,12 +50,15 @@ public final class Simulation {
     var suspended: [(member: Identifier, due: Int)] = []
     var snapshots: [(host: Int, state: Host)] = []
 
-    public init(seed: UInt64, rules: Rules = .all, isTraced: Bool = false) {
+    /// `theme`: that one, instead of the seed's.
+    public init(
+        seed: UInt64, rules: Rules = .all, isTraced: Bool = false, theme: Scene.Theme? = nil
+    ) {
         self.seed = seed
         self.rules = rules
         self.isTraced = isTraced
         random = Randomness(seed: Randomness.mixed(seed))
-        scene = Scene(&random)
+        scene = Scene(&random, theme: theme)
         faults = scene.faults
         tidying = scene.tidying
         roster = Roster(repository: Self.repository, number: 1, previous: .zero, members: [])

@@ -17,6 +17,8 @@ public struct ScheduleResult: Sendable {
 public struct NamedRule: Sendable {
     public var name: String
     public var rule: Rules
+    /// The theme that brings its absence to light soonest, where chance alone takes long.
+    public var theme: Scene.Theme?
     /// What it stops.
     public var purpose: String
 }
