@@ -47,11 +47,16 @@ public struct RepositoryAccess: Sendable {
         _ = try StoreLocation(location)
     }
 
-    /// Opens what `location` names; `makes` the directory, bucket or container if it
-    /// is missing.
-    func store(makes: Bool = false) throws(LifeboatError) -> any ObjectStore {
+    /// Opens what `location` names, or makes the directory, bucket or container if it is missing.
+    ///
+    /// `locks`: one that locks objects. `events` hears what people must know of the store.
+    func store(
+        makes: Bool = false, locks: Bool = false, events: any EventSink
+    ) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(location)
-        let options = StoreOptions(environment: environment, cacheDirectory: cacheDirectory)
-        return makes ? try place.create(options) : try place.open(options)
+        let options = StoreOptions(
+            environment: environment, cacheDirectory: cacheDirectory,
+            notice: { events.tell(.warning($0)) })
+        return makes ? try place.create(options, locks: locks) : try place.open(options)
     }
 }

@@ -2,6 +2,7 @@ import LifeboatArchive
 import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
+import LifeboatStore
 import LifeboatSystem
 
 /// Writes one volume to standard output.

@@ -27,8 +27,8 @@ struct RootCommand: ParsableCommand {
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
-            PruneCommand.self, SessionCommand.self, RepoCommand.self, KeyCommand.self,
-            IndexCommand.self, CacheCommand.self, BenchmarkCommand.self, CompletionsCommand.self,
+            PruneCommand.self, SessionCommand.self, LockCommand.self, RepoCommand.self,
+            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self, CompletionsCommand.self,
             ManualCommand.self,
         ])
 
