@@ -47,7 +47,8 @@ extension Repository {
         let domains = try domainKeys(configuration, writer, fullRecovery)
         let home = writer?.domain ?? configuration.domains[0].id
         return Repository(
-            store: locking(store, configuration), configurations: configurations, rosters: rosters, writer: writer,
+            store: locking(store, configuration), configurations: configurations, rosters: rosters,
+            writer: writer,
             recovery: fullRecovery, domain: domains[home], domains: domains,
             directories: directories)
     }

@@ -28,7 +28,8 @@ struct RootCommand: ParsableCommand {
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, VerifyCommand.self,
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
             PruneCommand.self, SessionCommand.self, LockCommand.self, RepoCommand.self,
-            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self, CompletionsCommand.self,
+            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
+            CompletionsCommand.self,
             ManualCommand.self,
         ])
 

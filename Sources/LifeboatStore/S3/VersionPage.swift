@@ -40,10 +40,9 @@ struct VersionPage: Equatable {
             entries.append(entry)
         }
         guard root["IsTruncated"]?.text == "true" else { return }
-        guard let key = root["NextKeyMarker"]?.text, !key.isEmpty,
-            let key = isEncoded ? ListingPage.decode(key) : key
-        else { return nil }
-        next = Place(key: key, id: root["NextVersionIdMarker"]?.text ?? "")
+        // What the answer names as the next place is encoded by some services and not by others.
+        guard let last = entries.last else { return nil }
+        next = Place(key: last.key, id: last.id)
     }
 }
 
