@@ -158,7 +158,7 @@ def a_thief_of_credentials_and_writer_key_takes_nothing():
     thief.ask("POST", query={"delete": ""}, body=f"<Delete>{body}</Delete>".encode())
     thief.ask("PUT", query={"versioning": ""}, body=(
         f'<VersioningConfiguration xmlns="{XML}"><Status>Suspended</Status>'
-        "</VersioningConfiguration>").encode())
+        "</VersioningConfiguration>").encode()).expect(*refused)
     thief.ask("DELETE").expect(*refused)
     # What S3 lets a thief do: put other bytes over everything, some locked in turn, and mark all
     # as deleted.
