@@ -7,8 +7,8 @@ import Testing
         let names = try ManualPage.all().map(\.fileName)
         let commands = [
             "init", "backup", "points", "show", "diff", "stats", "restore", "verify",
-            "forget", "hold", "release", "tag", "prune", "session", "repo", "key", "index", "cache",
-            "benchmark", "completions", "manual",
+            "forget", "hold", "release", "tag", "prune", "session", "lock", "repo", "key", "index",
+            "cache", "benchmark", "completions", "manual",
         ]
         #expect(names == ["lifeboat.1"] + commands.map { "lifeboat-\($0).1" })
     }

@@ -184,6 +184,7 @@ def a_thief_of_credentials_and_writer_key_takes_nothing():
         lab.begin_anew()
     result = lab.verify_data().expect(0)
     check(b"lock status" in result.err, "nobody was warned")
+    check(any("lock status" in note for note in result.json["notes"]), "verify does not tell")
     status = lab.run("lock", "status", "--all", *lab.secret).expect(0).json
     equal({entry["name"] for entry in status["meddled"]}, set(names), "what was meddled with")
     equal((status["unlocked_objects"], status["missing_objects"]), (0, 0), "lock status")
