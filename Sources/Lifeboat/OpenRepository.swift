@@ -10,7 +10,7 @@ extension Operations {
     /// `readsOnly`: a recovery key makes the password unnecessary, and spares deriving its key.
     func openRepository(readsOnly: Bool = false) throws(LifeboatError) -> Repository {
         if let opened { return try opened.refreshed() }
-        let store = try access.store(cancellation: cancellation)
+        let store = try access.store(events: events, cancellation: cancellation)
         var secret: WrappingSecret?
         var recovery: RecoveryKey?
         switch access.secret {

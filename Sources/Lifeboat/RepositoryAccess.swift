@@ -74,14 +74,16 @@ public struct RepositoryAccess: Sendable {
     /// Opens the store at `place`, by default at `location`; `makes` the directory, bucket or
     /// container if it is missing.
     ///
-    /// After `cancellation` was asked for, a silent store is not waited for long.
+    /// `locks`: one that locks objects. `events` hears what people must know of the store. After
+    /// `cancellation` was asked for, a silent store is not waited for long.
     func store(
-        at place: String? = nil, makes: Bool = false, cancellation: Cancellation?
+        at place: String? = nil, makes: Bool = false, locks: Bool = false,
+        events: (any EventSink)? = nil, cancellation: Cancellation?
     ) throws(LifeboatError) -> any ObjectStore {
         let place = try StoreLocation(place ?? location)
         let options = StoreOptions(
             environment: environment, cacheDirectory: cacheDirectory, cancellation: cancellation,
-            network: connections)
-        return makes ? try place.create(options) : try place.open(options)
+            network: connections, notice: { events?.tell(.warning($0)) })
+        return makes ? try place.create(options, locks: locks) : try place.open(options)
     }
 }

@@ -12,7 +12,7 @@ extension Repository {
     public static func create(
         in store: any ObjectStore, recovery: RecoveryKey, chunkSize: Int, secret: WrappingSecret,
         keyLabel: String, memberLabel: String = "",
-        minimumAge: UInt64 = Configuration.defaultMinimumAge
+        minimumAge: UInt64 = Configuration.defaultMinimumAge, lockDuration: UInt64 = 0
     ) throws(LifeboatError) {
         guard Configuration.chunkSizes.contains(chunkSize), chunkSize & (chunkSize - 1) == 0 else {
             throw LifeboatError(
@@ -33,7 +33,9 @@ extension Repository {
         let configuration = Configuration(
             repository: recovery.repository, chunkSize: chunkSize,
             rootKey: recovery.root.publicKey, recoveryKey: publicKey, created: now,
-            domains: [try domain.sealed(to: publicKey)], minimumAge: minimumAge)
+            domains: [try domain.sealed(to: publicKey)], minimumAge: minimumAge,
+            lockDuration: lockDuration)
+        let store = locking(store, configuration)
         let keys = WriterKeys(
             repository: recovery.repository, writer: .random(), signing: .generate(),
             domain: domain.domain, domainSecret: domain.secret, rootKey: recovery.root.publicKey)

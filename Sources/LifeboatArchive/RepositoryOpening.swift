@@ -64,7 +64,8 @@ extension Repository {
         let domains = try domainKeys(configuration, writer, fullRecovery)
         let home = writer?.domain ?? configuration.domains[0].id
         return Repository(
-            store: store, configurations: configurations, rosters: rosters, writer: writer,
+            store: locking(store, configuration), configurations: configurations, rosters: rosters,
+            writer: writer,
             recovery: fullRecovery, domain: domains[home], domains: domains,
             directories: directories, isReplica: isReplica)
     }

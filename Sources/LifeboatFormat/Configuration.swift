@@ -56,6 +56,8 @@ public struct Configuration: Hashable, Sendable {
     public var rosterDigest: Digest
     /// No point younger than this can be forgotten; milliseconds.
     public var minimumAge: UInt64
+    /// For how long every object that is put is locked in the store; milliseconds, 0 for not at all.
+    public var lockDuration: UInt64
 
     public static let chunkSizes = 16384...4_194_304
     /// One day.
@@ -65,7 +67,7 @@ public struct Configuration: Hashable, Sendable {
         repository: Identifier, chunkSize: Int, rootKey: [UInt8], recoveryKey: [UInt8],
         created: UInt64, domains: [Domain], number: UInt64 = 1, previous: Digest = .zero,
         earlierKeys: [EarlierKey] = [], rosterNumber: UInt64 = 0, rosterDigest: Digest = .zero,
-        minimumAge: UInt64 = Self.defaultMinimumAge
+        minimumAge: UInt64 = Self.defaultMinimumAge, lockDuration: UInt64 = 0
     ) {
         self.repository = repository
         self.chunkSize = chunkSize
@@ -79,10 +81,11 @@ public struct Configuration: Hashable, Sendable {
         self.rosterNumber = rosterNumber
         self.rosterDigest = rosterDigest
         self.minimumAge = minimumAge
+        self.lockDuration = lockDuration
     }
 
     public var payload: CBOR {
-        .map([
+        var fields: [UInt64: CBOR] = [
             1: .bytes(repository.bytes), 2: .size(chunkSize), 3: .bytes(rootKey),
             4: .bytes(recoveryKey), 5: .unsigned(created),
             6: .array(
@@ -102,7 +105,9 @@ public struct Configuration: Hashable, Sendable {
                 }),
             10: .unsigned(rosterNumber), 11: .bytes(rosterDigest.bytes),
             12: .unsigned(minimumAge),
-        ])
+        ]
+        if lockDuration > 0 { fields[13] = .unsigned(lockDuration) }
+        return .map(fields)
     }
 
     public init(payload: CBOR) throws(LifeboatError) {
@@ -137,5 +142,6 @@ public struct Configuration: Hashable, Sendable {
         rosterNumber = try fields.unsigned(10)
         rosterDigest = try fields.digest(11)
         minimumAge = try fields.unsigned(12)
+        lockDuration = fields.has(13) ? try fields.unsigned(13) : 0
     }
 }

@@ -5,7 +5,7 @@ public enum Campaign {
     /// All rules, as they are listed on docs/simulation.md.
     public static let rules: [NamedRule] = [
         .init(
-            name: "openBeforeReading", rule: .openBeforeReading, theme: .mixed,
+            name: "openBeforeReading", rule: .openBeforeReading, theme: .long,
             purpose: "relying on a pack that a keeper condemns without knowing of the session"),
         .init(
             name: "waitForSessions", rule: .waitForSessions,

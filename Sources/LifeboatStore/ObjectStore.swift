@@ -13,6 +13,9 @@ public protocol ObjectStore: Sendable {
     /// `nil` where it was not yet, and where nothing need be asked.
     var probeTime: UInt64? { get }
 
+    /// What locks objects here; `nil` where nothing can.
+    var locking: (any ObjectLocking)? { get }
+
     /// How many requests at once are worth while; more than 1 where each waits for a network.
     var parallelRequests: Int { get }
 
@@ -71,6 +74,8 @@ public protocol ObjectStore: Sendable {
 
 extension ObjectStore {
     public var probeTime: UInt64? { nil }
+
+    public var locking: (any ObjectLocking)? { nil }
 
     public var parallelRequests: Int { 1 }
 

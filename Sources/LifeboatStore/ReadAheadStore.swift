@@ -40,6 +40,7 @@ public final class ReadAheadStore: ObjectStore {
     public var location: String { inner.location }
     public var capabilities: StoreCapabilities { inner.capabilities }
     public var probeTime: UInt64? { inner.probeTime }
+    public var locking: (any ObjectLocking)? { inner.locking }
     public var parallelRequests: Int { inner.parallelRequests }
     public func probe() throws(LifeboatError) { try inner.probe() }
 

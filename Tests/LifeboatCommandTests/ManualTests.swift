@@ -7,9 +7,9 @@ import Testing
         let names = try ManualPage.all().map(\.fileName)
         let commands = [
             "init", "backup", "points", "show", "diff", "stats", "restore", "verify",
-            "forget", "hold", "release", "tag", "prune", "session", "replica", "pull", "link",
-            "suspend", "resume", "repo", "key", "index", "cache", "benchmark", "completions",
-            "manual",
+            "forget", "hold", "release", "tag", "prune", "session", "lock", "replica", "pull",
+            "link", "suspend", "resume", "repo", "key", "index", "cache", "benchmark",
+            "completions", "manual",
         ]
         #expect(names == ["lifeboat.1"] + commands.map { "lifeboat-\($0).1" })
     }

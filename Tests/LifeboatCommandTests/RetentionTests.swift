@@ -258,7 +258,9 @@ import Testing
                 + #""since":"2026-01-02T03:04:05.678Z","since_ms":1767323045678}],"packs":3,"#
                 + #""bytes_stored":1048576,"bytes_live":524288,"bytes_held":4096,"#
                 + #""repacked_packs":0,"bytes_repacked":0,"merged_runs":0,"#
-                + #""deleted_log_entries":0,"checkpoint":null,"notes":["a note"],"#
+                + #""deleted_log_entries":0,"locked_objects":0,"bytes_locked":0,"#
+                + #""locked_until":null,"locked_until_ms":null,"lock_extension":null,"#
+                + #""checkpoint":null,"notes":["a note"],"#
                 + #""duration_seconds":1.0,"dry_run":false}"#)
     }
 }

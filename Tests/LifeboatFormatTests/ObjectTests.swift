@@ -7,6 +7,9 @@ import Testing
     @Test func `payloads survive`() throws {
         let configuration = Samples.configuration
         #expect(try Configuration(payload: configuration.payload) == configuration)
+        var locked = configuration
+        locked.lockDuration = 14
+        #expect(try Configuration(payload: locked.payload) == locked)
         #expect(try Roster(payload: Samples.roster.payload) == Samples.roster)
         #expect(try KeySlot(payload: Samples.passwordSlot.payload) == Samples.passwordSlot)
         #expect(try KeySlot(payload: Samples.fileSlot.payload) == Samples.fileSlot)

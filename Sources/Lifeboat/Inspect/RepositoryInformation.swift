@@ -20,6 +20,8 @@ public struct RepositoryInformation: Sendable {
     public var rosterNumber: UInt64
     /// No point younger than this can be forgotten; milliseconds.
     public var minimumAge: UInt64
+    /// For how long the store locks what is put; milliseconds, 0 for not at all.
+    public var lockDuration: UInt64 = 0
     public var domains: [Identifier]
     public var members: [MemberSummary]
     public var logs: Int
@@ -70,7 +72,8 @@ extension Operations {
             chunkSize: repository.chunkSize,
             created: repository.created, fingerprint: repository.fingerprint,
             configurationNumber: configuration.number, rosterNumber: repository.roster.number,
-            minimumAge: configuration.minimumAge, domains: configuration.domains.map(\.id),
+            minimumAge: configuration.minimumAge, lockDuration: configuration.lockDuration,
+            domains: configuration.domains.map(\.id),
             members: repository.roster.members.map { summary($0, repository) },
             logs: ledger.logs.values.count { $0.head.sequence > 0 }, points: ledger.points.count,
             heldPoints: ledger.points.count(where: \.isHeld), packs: ledger.packs.count,

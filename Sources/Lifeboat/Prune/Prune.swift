@@ -47,6 +47,12 @@ extension Operations {
         result.mergedRuns = outcome.mergedRuns
         result.nodesVisited = outcome.nodesVisited
         result.deletedLogEntries = outcome.deletedLogEntries
+        result.lockedObjects = outcome.lockedObjects
+        result.lockedBytes = outcome.lockedBytes
+        result.lockedUntil = outcome.lockedUntil
+        if options.extendsLocks, !options.isDryRun {
+            result.lockExtension = try extendLocks()
+        }
         result.checkpoint = outcome.checkpoint
         result.notes = outcome.notes
         result.durationSeconds = Clock.monotonicSeconds() - start

@@ -5,6 +5,8 @@ public struct PruneOptions: Sendable {
     /// How much of what packs hold may be dead before they are written anew, in percent.
     public var maximumUnused = 5
     public var isDryRun = false
+    /// Locks what points need anew, for as long as the repository locks what is put.
+    public var extendsLocks = false
 
     public init() {}
 }
@@ -57,6 +59,12 @@ public struct PruneResult: Sendable {
     /// Distinct nodes of block maps that were read to find what is needed.
     public var nodesVisited: UInt64 = 0
     public var deletedLogEntries = 0
+    /// What is to be deleted and is locked in the store, and until when at most.
+    public var lockedObjects = 0
+    public var lockedBytes: UInt64 = 0
+    public var lockedUntil: UInt64?
+    /// `nil` when it was not asked for.
+    public var lockExtension: LockExtensionResult?
     /// The number of the checkpoint that stands afterwards; `nil` for none.
     public var checkpoint: UInt64?
     public var notes: [String] = []

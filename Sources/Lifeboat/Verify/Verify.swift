@@ -98,6 +98,7 @@ final class VerificationRun {
             try checkMaps(log)
             noteSealed()
         }
+        try noteMeddled()
         result.depth = depth.name
         try tellLost(log, known)
         do throws(LifeboatError) {
@@ -108,6 +109,18 @@ final class VerificationRun {
             result.notes.append("the verification could not be recorded: \(error.description)")
         }
         return result
+    }
+
+    /// What somebody hid is read all the same, and is worth knowing.
+    private func noteMeddled() throws(LifeboatError) {
+        guard let locking = repository.store.locking, try locking.locksObjects() else { return }
+        var count = 0
+        try locking.listMeddled("") { _ throws(LifeboatError) in count += 1 }
+        if count > 0 {
+            result.notes.append(
+                "somebody deleted or overwrote \(count) objects in the store; what was stored "
+                    + "first was verified: see lock status")
+        }
     }
 
     private func noteSealed() {

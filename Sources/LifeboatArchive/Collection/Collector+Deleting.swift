@@ -14,12 +14,15 @@ extension Collector {
     ) throws(LifeboatError) -> [ObjectReference] {
         var deleted: [ObjectReference] = []
         var failures = 0
+        let locking = try lockingStore()
         var rest = references[...]
         while !rest.isEmpty {
             let batch = rest.prefix(Self.batchCount)
             rest = rest.dropFirst(batch.count)
             try cancellation.check()
-            if (try? repository.store.delete(batch.flatMap(Self.names))) != nil {
+            if locking == nil,
+                (try? repository.store.delete(batch.flatMap(Self.names))) != nil
+            {
                 deleted += batch
                 continue
             }
@@ -27,8 +30,7 @@ extension Collector {
             for reference in batch {
                 try cancellation.check()
                 do throws(LifeboatError) {
-                    for name in Self.names(reference) { try repository.store.delete(name) }
-                    deleted.append(reference)
+                    if try isDeleted(reference, locking) { deleted.append(reference) }
                 } catch {
                     guard error.code == .denied || error.code == .unavailable else { throw error }
                     if failures == 0 { outcome.notes.append(error.description) }
@@ -42,6 +44,36 @@ extension Collector {
         }
         outcome.deleted = deleted.filter { outcome.sizes[$0] != nil }
         return deleted
+    }
+
+    /// What locks objects here, if anything does.
+    private func lockingStore() throws(LifeboatError) -> (any ObjectLocking)? {
+        guard let locking = repository.store.locking, try locking.locksObjects() else {
+            return nil
+        }
+        return locking
+    }
+
+    /// Deletes an object unless it is locked.
+    private func isDeleted(
+        _ reference: ObjectReference, _ locking: (any ObjectLocking)?
+    ) throws(LifeboatError) -> Bool {
+        for name in Self.names(reference) {
+            guard let locking else {
+                try repository.store.delete(name)
+                continue
+            }
+            guard let end = try locking.deleteUnlessLocked(name) else { continue }
+            noteLocked(until: end)
+            outcome.lockedBytes += outcome.sizes[reference] ?? 0
+            return false
+        }
+        return true
+    }
+
+    private func noteLocked(until end: UInt64) {
+        outcome.lockedObjects += 1
+        outcome.lockedUntil = max(outcome.lockedUntil ?? 0, end)
     }
 
     /// What an object consists of in the store.
@@ -62,7 +94,8 @@ extension Collector {
         for log in checkpoint.logs { cutoffs[log.head.incarnation] = log.head.sequence }
         let keepers = repository.roster.members.filter { $0.role == .keeper }.map(\.id)
         var names: [ObjectName] = []
-        try repository.store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
+        var sizes: [ObjectName: UInt64] = [:]
+        try repository.store.list(ObjectNames.logPrefix) { name, size throws(LifeboatError) in
             let parts = name.path.split(separator: "/")
             guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
                 let sequence = UInt64(parts[2]), let cutoff = cutoffs[incarnation],
@@ -73,19 +106,37 @@ extension Collector {
             }
             if isKeeper, LogSearch.isAnchor(sequence, cutoff: cutoff) { return }
             names.append(name)
+            sizes[name] = size
         }
         outcome.deletedLogEntries = names.count
-        try repository.store.list(ObjectNames.checkpointsPrefix) { name, _ throws(LifeboatError) in
+        try repository.store.list(ObjectNames.checkpointsPrefix) {
+            name, size throws(LifeboatError) in
             if let found = ObjectNames.checkpointName(name), found.ordinal < standing.ordinal {
                 names.append(name)
+                sizes[name] = size
             }
         }
         names += try oldCheckRecords()
+        if let locking = try lockingStore() {
+            return try deleteUnlessLocked(names, sizes, locking)
+        }
         var rest = names[...]
         while !rest.isEmpty {
             try cancellation.check()
             try repository.store.delete(Array(rest.prefix(Self.batchCount)))
             rest = rest.dropFirst(Self.batchCount)
+        }
+    }
+
+    private func deleteUnlessLocked(
+        _ names: [ObjectName], _ sizes: [ObjectName: UInt64], _ locking: any ObjectLocking
+    ) throws(LifeboatError) {
+        for name in names {
+            try cancellation.check()
+            guard let end = try locking.deleteUnlessLocked(name) else { continue }
+            noteLocked(until: end)
+            outcome.lockedBytes += sizes[name] ?? 0
+            if name.path.hasPrefix(ObjectNames.logPrefix) { outcome.deletedLogEntries -= 1 }
         }
     }
 

@@ -27,6 +27,10 @@ public final class Collector {
         public var mergedRuns = 0
         public var nodesVisited: UInt64 = 0
         public var deletedLogEntries = 0
+        /// What was to be deleted and is locked in the store, and until when at most.
+        public var lockedObjects = 0
+        public var lockedBytes: UInt64 = 0
+        public var lockedUntil: UInt64?
         public var checkpoint: UInt64?
         public var notes: [String] = []
     }

@@ -101,7 +101,12 @@ public final class PackScrub {
         } catch {
             guard error.code == .exists else { throw error }
         }
-        try store.delete(object)
+        // The mark suffices where the bytes are locked.
+        if let locking = store.locking {
+            _ = try locking.deleteUnlessLocked(object)
+        } else {
+            try store.delete(object)
+        }
     }
 
 }

@@ -52,6 +52,15 @@ struct InitCommand: Subcommand {
             valueName: "duration"))
     var minimumAge = DurationArgument(milliseconds: 86_400_000)
 
+    @Option(
+        name: .customLong("immutable"),
+        help: ArgumentHelp(
+            """
+            Lock every object in the store for so long, such as 30d: nobody can delete or change it \
+            before. Needs an S3 store with object lock.
+            """, valueName: "duration"))
+    var lockDuration: DurationArgument?
+
     @OptionGroup var password: PasswordOptions
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
@@ -83,7 +92,8 @@ struct InitCommand: Subcommand {
         let operations = try run.operations(repository, secret: try secret(run))
         let result = try operations.initialise(
             chunkSize: Int(chunkSize.bytes), recoveryKeyFile: recoveryKeyFile, keyLabel: keyLabel,
-            memberLabel: HostName.current, minimumAge: minimumAge.milliseconds)
+            memberLabel: HostName.current, minimumAge: minimumAge.milliseconds,
+            lockDuration: lockDuration?.milliseconds ?? 0)
         return Report(
             result, page: RecoveryPage(result, time: RecoveryPage.now).write(page, run.console))
     }

@@ -34,6 +34,11 @@ struct PruneCommand: Subcommand {
         help: "Tell what would be condemned and deleted; change nothing.")
     var isDryRun = false
 
+    @Flag(
+        name: .customLong("extend-locks"),
+        help: "In an immutable repository, lock what points need anew: see lock extend.")
+    var extendsLocks = false
+
     @Option(
         name: .customLong("recovery-key-file"),
         help: ArgumentHelp(
@@ -55,6 +60,7 @@ struct PruneCommand: Subcommand {
         var options = PruneOptions()
         options.maximumUnused = maximumUnused
         options.isDryRun = isDryRun
+        options.extendsLocks = extendsLocks
         return options
     }
 

@@ -17,6 +17,11 @@ extension Report {
             "bytes_repacked": .integer(result.repackedBytes),
             "merged_runs": JSONValue(result.mergedRuns),
             "deleted_log_entries": JSONValue(result.deletedLogEntries),
+            "locked_objects": JSONValue(result.lockedObjects),
+            "bytes_locked": .integer(result.lockedBytes),
+            "locked_until": .time(result.lockedUntil),
+            "locked_until_ms": JSONValue(result.lockedUntil),
+            "lock_extension": result.lockExtension?.json ?? .null,
             "checkpoint": JSONValue(result.checkpoint), "notes": JSONValue(result.notes),
             "duration_seconds": .number(result.durationSeconds), "dry_run": .bool(isDryRun),
         ]
@@ -49,6 +54,13 @@ extension Report {
                 "\(ByteText.describe(result.bytesHeld)) of dead space can be freed with "
                     + "--recovery-key-file only")
         }
+        if result.lockedObjects > 0, let end = result.lockedUntil {
+            lines.append(
+                "\(result.lockedObjects) objects, \(ByteText.describe(result.lockedBytes)), are "
+                    + "locked in the store, the last until \(TimeText.short(end)); "
+                    + "a later run deletes them")
+        }
+        if let locks = result.lockExtension { lines += locks.lines }
         if !result.waitsFor.isEmpty {
             lines.append("what these sessions may rely on is deleted by a later run:")
         }

@@ -26,6 +26,11 @@ extension Report {
                 result.minimumAge == 0
                     ? "none" : TimeText.duration(Double(result.minimumAge) / 1000)
             ),
+            (
+                "immutable",
+                result.lockDuration == 0
+                    ? "no" : "for " + TimeText.duration(Double(result.lockDuration) / 1000)
+            ),
             ("checkpoint", checkpoint), ("logs", String(result.logs)),
             ("points", "\(result.points), \(result.heldPoints) on hold"),
             ("packs", String(result.packs)), ("index runs", String(result.indexRuns)),
@@ -101,7 +106,7 @@ extension RepositoryInformation {
             "format_version": JSONValue(formatVersion), "chunk_size": JSONValue(chunkSize),
             "fingerprint": .string(fingerprint),
             "configuration": .integer(configurationNumber), "roster": .integer(rosterNumber),
-            "minimum_age_ms": .integer(minimumAge),
+            "minimum_age_ms": .integer(minimumAge), "lock_ms": .integer(lockDuration),
             "domains": .array(domains.map { JSONValue($0) }),
             "members": .array(members.map(\.json)), "logs": JSONValue(logs),
             "points": JSONValue(points), "held_points": JSONValue(heldPoints),

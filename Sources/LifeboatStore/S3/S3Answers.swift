@@ -31,7 +31,7 @@ struct ListingPage: Equatable {
     }
 
     /// Form encoding, in which a space may be a plus sign.
-    private static func decode(_ text: String) -> String? {
+    static func decode(_ text: String) -> String? {
         PercentText.decode(text.replacing("+", with: " "))
     }
 }

@@ -1,17 +1,28 @@
 internal import LifeboatCore
+internal import LifeboatSystem
 
 extension S3Store {
     private static let attempts = 5
 
     /// Makes the bucket unless it is there already.
-    func makeBucket() throws(LifeboatError) {
+    ///
+    /// - Throws: `.refused` if it has no object lock and `locks` is wanted.
+    func makeBucket(locks: Bool = false) throws(LifeboatError) {
+        try findOrMakeBucket(locks: locks)
+        guard locks else { return }
+        // What a store does not know it may ignore, so it is asked.
+        guard try askForObjectLock().isEnabled else { throw withoutLock }
+        lockState.withLock { $0.isEnabled = true }
+    }
+
+    private func findOrMakeBucket(locks: Bool) throws(LifeboatError) {
         for _ in 0..<Self.attempts {
             var look = Request(.get)
             look.query = [(name: "list-type", value: "2"), (name: "max-keys", value: "1")]
             let (found, _) = try send(look)
             if found.status == 200 { return }
             guard found.status == 404 else { throw error(found, nil) }
-            let made = try create()
+            let made = try create(locks: locks)
             if (200..<300).contains(made.status) { return }
             // Others make it now, or the service says so of our own: look again. Whose it is shows
             // by whether we may list it.
@@ -22,7 +33,7 @@ extension S3Store {
             subject: location, advice: "try again in a minute")
     }
 
-    private func create() throws(LifeboatError) -> HTTPResponse {
+    private func create(locks: Bool) throws(LifeboatError) -> HTTPResponse {
         // Amazon wants to hear of every region but its first; others may not know the word.
         let text =
             endpoint.needsLocationConstraint
@@ -32,6 +43,9 @@ extension S3Store {
         return try Array(text.utf8).withBytes { bytes throws(LifeboatError) in
             var request = Request(.put)
             if !bytes.isEmpty { request.body = [bytes] }
+            if locks {
+                request.headers = [(name: "x-amz-bucket-object-lock-enabled", value: "true")]
+            }
             return try send(request).response
         }
     }

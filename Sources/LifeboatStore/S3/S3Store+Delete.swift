@@ -6,6 +6,14 @@ extension S3Store {
     private static let batchCount = 500
 
     public func delete(_ name: ObjectName) throws(LifeboatError) {
+        guard let end = try deleteUnlessLocked(name) else { return }
+        throw LifeboatError(
+            .denied, "\(name) is locked until \(DateText.second(end))", subject: name.path,
+            advice: "nobody can delete it before")
+    }
+
+    /// Where nothing is locked.
+    func deletePlain(_ name: ObjectName) throws(LifeboatError) {
         let (response, _) = try send(.init(.delete, name.path))
         switch response.status {
         case 200..<300: return
@@ -15,6 +23,7 @@ extension S3Store {
     }
 
     public func delete(_ names: [ObjectName]) throws(LifeboatError) {
+        if try locksObjects() { return try deleteVersions(names) }
         var rest = names[...]
         while !rest.isEmpty {
             let batch = rest.prefix(Self.batchCount)
@@ -25,6 +34,20 @@ extension S3Store {
             }
             rest = rest.dropFirst(batch.count)
         }
+    }
+
+    /// All that can be deleted; then tells of the first that could not.
+    private func deleteVersions(_ names: [ObjectName]) throws(LifeboatError) {
+        var fault: LifeboatError?
+        for name in names {
+            do throws(LifeboatError) {
+                try delete(name)
+            } catch {
+                guard error.code == .denied else { throw error }
+                fault = fault ?? error
+            }
+        }
+        if let fault { throw fault }
     }
 
     private func deleteBatch(_ names: [ObjectName]) throws(LifeboatError) {

@@ -34,24 +34,37 @@ extension S3Store {
     private func visit(
         _ prefix: String, _ body: (ObjectName, UInt64) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {
-        let hidden = endpoint.key("").utf8.count
+        if try locksObjects() {
+            return try visitVersions(prefix) { group throws(LifeboatError) in
+                guard let first = group.first, let name = objectName(ofKey: group.key),
+                    Self.isTold(name, prefix)
+                else { return }
+                note(group, name.path)
+                try body(name, first.size)
+            }
+        }
         var tokens: Set<String> = []
         var continuation: String?
         repeat {
             let page = try page(prefix, continuation)
             for entry in page.entries {
-                // What is no object name was put here by somebody else.
                 guard entry.key.hasPrefix(endpoint.key(prefix)),
-                    let name = ObjectName(
-                        validating: String(
-                            decoding: entry.key.utf8.dropFirst(hidden), as: UTF8.self)
-                    ), Self.isTold(name, prefix)
+                    let name = objectName(ofKey: entry.key), Self.isTold(name, prefix)
                 else { continue }
                 try body(name, entry.size)
             }
             continuation = page.continuation
             if let continuation, !tokens.insert(continuation).inserted { throw repeats(prefix) }
         } while continuation != nil
+    }
+
+    /// What an object of the bucket is called here; `nil` for what somebody else put there.
+    func objectName(ofKey key: String) -> ObjectName? {
+        let folder = endpoint.key("")
+        guard key.hasPrefix(folder) else { return nil }
+        return ObjectName(
+            validating: String(
+                decoding: key.utf8.dropFirst(folder.utf8.count), as: UTF8.self))
     }
 
     /// Objects of probes are no objects of the repository.

@@ -21,6 +21,8 @@ extension S3Store {
         let token = Identifier.random().hex
         /// Only where the store does not compare the SHA-256.
         var md5: String?
+        /// Others may put a version of their own at the same time.
+        var mustBeFirst: Bool
     }
 
     private func put(
@@ -32,10 +34,17 @@ extension S3Store {
             throw LifeboatError(
                 .refused, "the store takes no objects of \(size) bytes", subject: name.path)
         }
-        if !capabilities.conditionalPut, try look(name.path) != nil { throw taken(name) }
+        let isVersioned = try locksObjects()
+        let lockEnd = try lockEndOfPut(name.path)
+        // A condition does not see what somebody deleted.
+        if !capabilities.conditionalPut || isVersioned, try look(name.path) != nil {
+            throw taken(name)
+        }
+        // With a lock S3 wants the sum whatever else it compares.
         let upload = Upload(
             name: name, size: size,
-            md5: capabilities.payloadCheck == .sha256 ? nil : MD5Hash.hex(pieces))
+            md5: capabilities.payloadCheck == .sha256 && lockEnd == nil
+                ? nil : MD5Hash.hex(pieces), mustBeFirst: isVersioned)
         var request = Request(.put, name.path)
         request.body = pieces
         request.digest = digest
@@ -43,10 +52,18 @@ extension S3Store {
         if capabilities.conditionalPut {
             request.headers.append((name: "If-None-Match", value: "*"))
         }
+        if let lockEnd { request.headers += Self.lockHeaders(until: lockEnd) }
         if let md5 = upload.md5.flatMap({ Hex.decode($0) }) {
             request.headers.append(
                 (name: "Content-MD5", value: Data(md5).base64EncodedString()))
         }
+        try finish(upload, request, capabilities)
+        if let lockEnd { try proveLock(name, until: lockEnd) }
+    }
+
+    private func finish(
+        _ upload: Upload, _ request: Request, _ capabilities: StoreCapabilities
+    ) throws(LifeboatError) {
         let response: HTTPResponse
         do throws(LifeboatError) {
             response = try send(request, isWorthRetrying: Self.isWorthPuttingAgain).response
@@ -66,7 +83,7 @@ extension S3Store {
         case 200..<300:
             if capabilities.payloadCheck == .none { try compare(upload, response) }
             // Without conditions another writer may just have replaced it.
-            if !capabilities.conditionalPut { try confirm(upload) }
+            if !capabilities.conditionalPut || upload.mustBeFirst { try confirm(upload) }
         case 409, 412: try confirm(upload)
         case 500...:
             guard isThere(upload) else { throw error(response, upload.name.path) }

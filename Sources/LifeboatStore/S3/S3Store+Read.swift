@@ -7,8 +7,8 @@ extension S3Store {
     private static let wholeLimit = 1 << 31
 
     public func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
-        let (response, _) = try send(
-            .init(.get, name.path), limit: max(limit, Self.refusalBytes))
+        let response = try sendRead(
+            .init(.get, name.path), name.path, limit: max(limit, Self.refusalBytes))
         guard response.status == 200 else { throw error(response, name.path) }
         guard response.body.count <= limit else {
             throw LifeboatError(
@@ -19,7 +19,8 @@ extension S3Store {
     }
 
     public func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
-        try look(name.path)?.size
+        if try locksObjects() { return try firstVersion(name.path)?.size }
+        return try look(name.path)?.size
     }
 
     public func read(
@@ -37,7 +38,8 @@ extension S3Store {
         request.headers = [(name: "Range", value: "bytes=\(offset)-\(end - 1)")]
         let response: HTTPResponse
         do throws(LifeboatError) {
-            response = try send(request, target: target, limit: Self.refusalBytes).response
+            response = try sendRead(
+                request, name.path, target: target, limit: Self.refusalBytes)
         } catch {
             // More than was asked for: the whole object comes.
             guard error.code == .damaged else { throw error }
@@ -91,7 +93,13 @@ extension S3Store {
     }
 
     func look(_ path: String) throws(LifeboatError) -> Look? {
-        let (response, _) = try send(.init(.head, path))
+        var request = Request(.head, path)
+        if try locksObjects() {
+            forgetVersions(path)
+            guard let first = try firstVersion(path) else { return nil }
+            request.query = [(name: "versionId", value: first.id)]
+        }
+        let (response, _) = try send(request)
         if response.status == 404 { return nil }
         guard response.status == 200, let text = response.header("Content-Length"),
             let size = UInt64(text)

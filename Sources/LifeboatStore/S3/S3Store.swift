@@ -18,6 +18,10 @@ public final class S3Store: ObjectStore {
     /// Held while the store is asked: others wait for the answer.
     private let asking = Guarded<Void>(())
     private let refusesBulkDeletion = Guarded(false)
+    let lockState = Guarded(LockState())
+    /// By name, in a bucket with object lock.
+    let firstVersions = Guarded<[String: VersionGroup.First]>([:])
+    let notice: @Sendable (String) -> Void
 
     private struct Known: Sendable {
         var capabilities: StoreCapabilities
@@ -46,6 +50,7 @@ public final class S3Store: ObjectStore {
     ) {
         self.location = location.description
         self.transport = transport
+        notice = options.notice
         endpoint = S3Endpoint(location, region: settings.region)
         signer = RequestSigner(credentials: settings.credentials, region: endpoint.region)
         pageCount = options.listingPageCount ?? Self.standardPageCount
@@ -66,6 +71,8 @@ public final class S3Store: ObjectStore {
     public var probeTime: UInt64? { recall()?.time }
 
     public let parallelRequests = 12
+
+    public var locking: (any ObjectLocking)? { self }
 
     public func probe() throws(LifeboatError) {
         try asking.withLock { _ throws(LifeboatError) in try ask() }
