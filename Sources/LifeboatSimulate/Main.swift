@@ -82,7 +82,8 @@ struct Simulate: AsyncParsableCommand {
         var isMissing = false
         for rule in Campaign.rules {
             let search = Search(
-                first: seed + first, count: limit, rules: Rules.all.subtracting(rule.rule),
+                first: seed - 1 + rule.firstSeed, count: limit,
+                rules: Rules.all.subtracting(rule.rule),
                 theme: rule.theme)
             let outcome = await search.run(workers: workers)
             if let found = outcome.violation {

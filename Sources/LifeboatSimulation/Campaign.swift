@@ -60,6 +60,7 @@ public enum Campaign {
             purpose: "relying on packs of an entry that a fence cuts off"),
         .init(
             name: "lookBeforeDeleting", rule: .lookBeforeDeleting, theme: .twins,
+            firstSeed: 10_401,
             purpose: "deleting by a decision that a twin's entry displaced"),
         .init(
             name: "openBeforeTidying", rule: .openBeforeTidying,

@@ -152,7 +152,9 @@ public struct Scene: Sendable {
         operations = 7
         chunks = 4 + random.below(4)
         cloning = 200
-        hesitation = random.among([0, 300])
+        hesitation = random.among([0, 300, 900])
+        duplicates = random.among([200, 600])
+        faults.longestSleep = random.among([200, 600, 1500, 3000])
         bitsPerLevel = random.among([1, 2])
         forgetting = random.among([200, 400])
         forgetfulness = 1000

@@ -19,6 +19,8 @@ public struct NamedRule: Sendable {
     public var rule: Rules
     /// The theme that brings its absence to light soonest, where chance alone takes long.
     public var theme: Scene.Theme?
+    /// Where the table begins for a rule whose absence shows in one of some thousand schedules only.
+    public var firstSeed: UInt64 = 1
     /// What it stops.
     public var purpose: String
 }

@@ -104,12 +104,12 @@ def keystone(place):
 
 @test
 def tokens_end_and_are_renewed():
-    """A token that lives for two seconds; the store is used for longer than that."""
-    server = run_servers(Swift(token_life=2))[0]
+    """A token that lives for five seconds; the store is used for longer than that."""
+    server = run_servers(Swift(token_life=5))[0]
     lab = StoreLab(swift_place(server))
     proxy = FaultProxy(server.port).start()
     lab.cleanups.append(proxy.stop)
-    proxy.add("delay", match="^(PUT|GET) /v1", milliseconds=300)
+    proxy.add("delay", match="^(PUT|GET) /v1", milliseconds=700)
     variables = {"ST_AUTH": server.auth_url.replace(server.url, proxy.url)}
     image = make_image(lab.path("disk"), 4 * MIB, 1)
     point = lab.backup(f"disk={image}", env=variables).expect(0).json["point"]
