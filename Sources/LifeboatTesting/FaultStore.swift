@@ -1,6 +1,6 @@
 public import LifeboatCore
 public import LifeboatStore
-internal import Synchronization
+internal import LifeboatSystem
 
 /// A store that fails as it is told, in front of another one.
 public final class FaultStore: ObjectStore {
@@ -39,11 +39,11 @@ public final class FaultStore: ObjectStore {
     }
 
     private let inner: any ObjectStore
-    private let state: Mutex<State>
+    private let state: Guarded<State>
 
     public init(_ inner: any ObjectStore, plan: Plan = .scripted([:])) {
         self.inner = inner
-        state = Mutex(Self.start(plan))
+        state = Guarded(Self.start(plan))
     }
 
     /// Begins a new plan, counting from 1 again.

@@ -1,13 +1,13 @@
 public import LifeboatCore
 public import LifeboatStore
-internal import Synchronization
+internal import LifeboatSystem
 
 /// A store in memory, for tests.
 public final class MemoryStore: ObjectStore {
     public let location: String
     public let capabilities: StoreCapabilities
     /// By the first part of their names, so that a listing looks at its own kind only.
-    private let objects = Mutex<[Substring: [String: [UInt8]]]>([:])
+    private let objects = Guarded<[Substring: [String: [UInt8]]]>([:])
 
     private static func kind(_ path: String) -> Substring { path.prefix { $0 != "/" } }
 

@@ -1,13 +1,13 @@
 public import LifeboatCore
 public import LifeboatStore
-internal import Synchronization
+internal import LifeboatSystem
 
 /// A store behind a network that changes bits on their way to the reader, in front of another one.
 public final class NoisyStore: ObjectStore {
     private let inner: any ObjectStore
     private let isChanged: @Sendable (ObjectName, Int) -> Bool
-    private let readings = Mutex<[ObjectName: Int]>([:])
-    private let changes = Mutex(0)
+    private let readings = Guarded<[ObjectName: Int]>([:])
+    private let changes = Guarded(0)
 
     /// `isChanged`: whether the n-th reading of an object, from 1, comes with another bit; with a
     /// different one each time.
