@@ -67,6 +67,9 @@ final class ChunkSpill: Sendable {
         }
     }
 
+    /// Whether a chunk was kept.
+    func holds(_ id: Digest) -> Bool { state.withLock { $0.places[id] != nil } }
+
     /// Gives back a chunk that was kept; false when it is not here.
     func read(_ id: Digest, into target: UnsafeMutableRawBufferPointer) -> Bool {
         guard let place = state.withLock({ $0.places[id] }), place.length == target.count else {

@@ -89,18 +89,22 @@ final class FrameReadAhead: @unchecked Sendable {
 
     private func read(_ range: Range) -> Range {
         var range = range
-        guard range.count <= Self.bufferByteCount, let pack = range.tasks.first?.pack else {
-            return range
-        }
-        let buffer = buffers.take()
-        let room = UnsafeMutableRawBufferPointer(rebasing: buffer.storage[0..<range.count])
-        let got = try? store.read(pack.object, at: range.offset, into: room)
-        if got == range.count {
-            range.buffer = buffer
-        } else {
-            buffers.give(buffer)
-        }
+        range.buffer = Self.read(
+            range.tasks[0].pack, at: range.offset, count: range.count, store, buffers)
         return range
+    }
+
+    /// Reads a part of a pack into a buffer of a pool; `nil` when it cannot be had.
+    static func read(
+        _ pack: OpenPack, at offset: UInt64, count: Int, _ store: any ObjectStore,
+        _ buffers: BufferPool
+    ) -> Buffer? {
+        guard count <= bufferByteCount else { return nil }
+        let buffer = buffers.take()
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer.storage[0..<count])
+        if (try? store.read(pack.object, at: offset, into: room)) == count { return buffer }
+        buffers.give(buffer)
+        return nil
     }
 
     /// The next frames; `nil` when all have been taken.

@@ -98,15 +98,14 @@ final class StreamRestore: @unchecked Sendable {
     private func readAhead() {
         while let (window, task) = work.pop() {
             let frame = task.pack.directory.frames[task.frame]
-            let count = Int(frame.sealedLength)
-            var buffer: Buffer?
-            if count <= FrameReadAhead.bufferByteCount {
-                let room = readBuffers.take()
-                let got = try? restore.repository.store.read(
-                    task.pack.object, at: UInt64(frame.offset),
-                    into: UnsafeMutableRawBufferPointer(rebasing: room.storage[0..<count]))
-                if got == count { buffer = room } else { readBuffers.give(room) }
-            }
+            let isKept =
+                spill.map { spill in task.items.allSatisfy { spill.holds($0.id) } } ?? false
+            let buffer =
+                isKept
+                ? nil
+                : FrameReadAhead.read(
+                    task.pack, at: UInt64(frame.offset), count: Int(frame.sealedLength),
+                    restore.repository.store, readBuffers)
             guard read.push((window, task, buffer)) else { return }
         }
     }

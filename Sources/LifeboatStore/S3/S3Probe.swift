@@ -6,9 +6,6 @@ internal import LifeboatSystem
 /// A good answer proves little: services ignore what they do not know. So each thing is tried, and
 /// what came of it is looked at.
 struct S3Probe {
-    /// No object of a repository is here.
-    static let prefix = "probe/"
-
     let store: S3Store
     private let folder: String
 
@@ -17,16 +14,7 @@ struct S3Probe {
 
     init(store: S3Store) {
         self.store = store
-        let time = String(Clock.milliseconds())
-        folder = "\(Self.prefix)\(time)-\(Identifier.random().short)/"
-    }
-
-    /// How long ago, in milliseconds, the probe began that an object is of.
-    static func age(of name: ObjectName) -> UInt64? {
-        let text = name.path.dropFirst(prefix.count).prefix { $0 != "-" }
-        guard name.path.hasPrefix(prefix), let time = UInt64(text) else { return nil }
-        let now = Clock.milliseconds()
-        return now > time ? now - time : 0
+        folder = ProbeFolder.fresh()
     }
 
     func run() throws(LifeboatError) -> StoreCapabilities {

@@ -88,8 +88,10 @@ extension S3Store {
     /// Removes what probes that died have left.
     public func cleanTemporaries() throws(LifeboatError) -> Int {
         var left: [ObjectName] = []
-        try list(S3Probe.prefix) { name, _ throws(LifeboatError) in
-            if S3Probe.age(of: name).map({ $0 > Self.probeLifetime }) == true { left.append(name) }
+        try list(ProbeFolder.prefix) { name, _ throws(LifeboatError) in
+            if ProbeFolder.age(of: name).map({ $0 > Self.probeLifetime }) == true {
+                left.append(name)
+            }
         }
         try delete(left)
         return left.count

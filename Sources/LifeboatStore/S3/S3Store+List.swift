@@ -69,7 +69,7 @@ extension S3Store {
 
     /// Objects of probes are no objects of the repository.
     private static func isTold(_ name: ObjectName, _ prefix: String) -> Bool {
-        !name.path.hasPrefix(S3Probe.prefix) || prefix.hasPrefix(S3Probe.prefix)
+        !name.path.hasPrefix(ProbeFolder.prefix) || prefix.hasPrefix(ProbeFolder.prefix)
     }
 
     private func page(

@@ -12,7 +12,7 @@ public final class S3Store: ObjectStore {
     let endpoint: S3Endpoint
     let pageCount: Int
     private let signer: RequestSigner
-    private let transport: any S3Transport
+    private let transport: any HTTPTransport
     private let cache: CapabilityCache?
     private let known = Guarded<Known?>(nil)
     /// Held while the store is asked: others wait for the answer.
@@ -46,7 +46,7 @@ public final class S3Store: ObjectStore {
 
     init(
         _ location: S3Location, _ settings: S3Settings, _ options: StoreOptions,
-        transport: any S3Transport
+        transport: any HTTPTransport
     ) {
         self.location = location.description
         self.transport = transport

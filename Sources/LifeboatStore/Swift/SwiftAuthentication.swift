@@ -3,7 +3,7 @@ internal import LifeboatCore
 /// Gets tokens: from Keystone, from Swift's own authentication, or none but the one that is given.
 struct SwiftAuthentication: Sendable {
     let credentials: SwiftCredentials
-    let transport: any SwiftTransport
+    let transport: any HTTPTransport
 
     /// A catalog of a large cloud has some hundred kilobytes.
     private static let replyLimit = 8 << 20

@@ -2,7 +2,7 @@ internal import LifeboatCore
 
 /// The way to one account of an object store: requests with a token that is good.
 final class SwiftConnection: Sendable {
-    private let transport: any SwiftTransport
+    private let transport: any HTTPTransport
     private let session: SwiftSession
 
     /// Something in the account.
@@ -25,7 +25,7 @@ final class SwiftConnection: Sendable {
     /// token stays so.
     private static let freshSeconds = 60.0
 
-    init(transport: any SwiftTransport, session: SwiftSession) {
+    init(transport: any HTTPTransport, session: SwiftSession) {
         self.transport = transport
         self.session = session
     }

@@ -12,7 +12,7 @@ struct SwiftProbe {
 
     init(store: SwiftStore) {
         self.store = store
-        folder = "\(S3Probe.prefix)\(Clock.milliseconds())-\(Identifier.random().short)/"
+        folder = ProbeFolder.fresh()
     }
 
     func run() throws(LifeboatError) -> StoreCapabilities {

@@ -49,8 +49,8 @@ extension SwiftStore {
     /// Removes what probes that died have left.
     public func cleanTemporaries() throws(LifeboatError) -> Int {
         var left: [ObjectName] = []
-        try list(S3Probe.prefix) { name, _ throws(LifeboatError) in
-            if let age = S3Probe.age(of: name), age > Self.probeLifetime { left.append(name) }
+        try list(ProbeFolder.prefix) { name, _ throws(LifeboatError) in
+            if let age = ProbeFolder.age(of: name), age > Self.probeLifetime { left.append(name) }
         }
         try delete(left)
         return left.count

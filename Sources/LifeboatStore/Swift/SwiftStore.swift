@@ -51,7 +51,7 @@ public final class SwiftStore: ObjectStore {
 
     init(
         _ location: SwiftLocation, _ credentials: SwiftCredentials, _ options: StoreOptions,
-        transport: any SwiftTransport, session: SwiftSession? = nil
+        transport: any HTTPTransport, session: SwiftSession? = nil
     ) {
         self.location = location.description
         container = location.container

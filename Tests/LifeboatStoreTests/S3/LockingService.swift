@@ -4,7 +4,7 @@ import LifeboatSystem
 @testable import LifeboatStore
 
 /// A bucket in memory that keeps every version, and locks them: without conditions, as Ceph has it.
-final class LockingService: S3Transport {
+final class LockingService: HTTPTransport {
     struct Habits: Sendable {
         var hasBucket = true
         var hasLock = true

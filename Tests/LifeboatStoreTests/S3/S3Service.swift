@@ -5,7 +5,7 @@ import Testing
 @testable import LifeboatStore
 
 /// A small S3 service in memory, with the faults of real ones.
-final class S3Service: S3Transport {
+final class S3Service: HTTPTransport {
     struct Habits: Sendable {
         var heedsConditions = true
         /// Heeds them, but looks before it leaps.

@@ -4,7 +4,7 @@ import LifeboatSystem
 @testable import LifeboatStore
 
 /// Swift and its authentication in memory, behind what stands for the HTTP client.
-final class FakeSwift: SwiftTransport {
+final class FakeSwift: HTTPTransport {
     /// What happens to a request instead of what should.
     enum Fault: Sendable {
         /// The server does it, and its answer is lost.

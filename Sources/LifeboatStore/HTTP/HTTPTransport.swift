@@ -1,7 +1,7 @@
 internal import LifeboatCore
 
-/// What does a Swift store's requests: the HTTP client, or a test's own server.
-protocol SwiftTransport: Sendable {
+/// What does a store's requests: the HTTP client, or a test's own server.
+protocol HTTPTransport: Sendable {
     /// As `HTTPClient.perform`.
     func perform(
         subject: String, body: [UnsafeRawBufferPointer], target: UnsafeMutableRawBufferPointer?,
@@ -10,4 +10,4 @@ protocol SwiftTransport: Sendable {
     ) throws(LifeboatError) -> (response: HTTPResponse, isAmbiguous: Bool)
 }
 
-extension HTTPClient: SwiftTransport {}
+extension HTTPClient: HTTPTransport {}
