@@ -75,6 +75,8 @@ public struct RestoreOptions: Sendable {
     public var filter = PointFilter()
     /// A file, a block device, `-`, or a directory when several volumes are restored.
     public var target: String
+    /// Where a volume goes whose target is `-`.
+    public var outputDescriptor: Int32 = 1
     /// Restores only these volumes; all when empty.
     public var volumes: [String] = []
     public var isInPlace = false

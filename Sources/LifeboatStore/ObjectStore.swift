@@ -44,6 +44,16 @@ public protocol ObjectStore: Sendable {
     /// The bytes of an object; `nil` when it is not there.
     func size(_ name: ObjectName) throws(LifeboatError) -> UInt64?
 
+    /// Fills `target` with the first bytes of an object, and tells how many there are and how many
+    /// the whole object has; `nil` when it is not there.
+    func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)?
+
+    /// As `size`, for who goes on to read the object's beginning and its end: behind a network
+    /// both may come with the answer.
+    func sizeAndEnds(_ name: ObjectName) throws(LifeboatError) -> UInt64?
+
     /// Tells every object whose name starts with `prefix`, and its size, in name order within each
     /// directory. Temporaries are not told.
     func list(
@@ -82,6 +92,17 @@ extension ObjectStore {
     public func probe() throws(LifeboatError) {}
 
     public func forget(_ name: ObjectName) {}
+
+    public func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)? {
+        guard let size = try size(name) else { return nil }
+        return (try read(name, at: 0, into: target), size)
+    }
+
+    public func sizeAndEnds(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
+        try size(name)
+    }
 
     public func put(
         _ name: ObjectName, _ pieces: [UnsafeRawBufferPointer], contentDigest: Digest

@@ -17,6 +17,8 @@ public final class ReadAheadStore: ObjectStore {
     static let blockByteCount = 128 << 10
     /// How many blocks in a row are fetched at once behind one that was read.
     static let runCount = 8
+    /// What is fetched of an object whose end will be read: the directories of most packs fit.
+    static let endByteCount: UInt64 = 512 << 10
 
     private struct BlockName: Hashable {
         let object: ObjectName
@@ -62,6 +64,33 @@ public final class ReadAheadStore: ObjectStore {
 
     public func size(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
         try inner.size(name)
+    }
+
+    public func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)? {
+        try inner.readBeginning(name, into: target)
+    }
+
+    public func sizeAndEnds(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
+        var bytes = [UInt8](repeating: 0, count: Self.blockByteCount)
+        let drops = cache.withLock { $0.drops }
+        var beginning: (count: Int, size: UInt64)?
+        try bytes.withMutableBytes { raw throws(LifeboatError) in
+            beginning = try inner.readBeginning(name, into: raw)
+        }
+        guard let (count, size) = beginning else { return nil }
+        guard count == min(Self.blockByteCount, Int(clamping: size)) else { return size }
+        keep(
+            [(BlockName(object: name, number: 0), Array(bytes[..<count]))],
+            unlessDroppedSince: drops)
+        let blockSize = UInt64(Self.blockByteCount)
+        let first = max(1, (size - min(size, Self.endByteCount)) / blockSize)
+        let last = (size + blockSize - 1) / blockSize
+        if first < last {
+            _ = try fetch(BlockName(object: name, number: first), count: Int(last - first))
+        }
+        return size
     }
 
     public func list(

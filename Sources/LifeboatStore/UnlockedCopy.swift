@@ -36,6 +36,18 @@ public final class UnlockedCopy: ObjectStore {
         try inner.size(name)
     }
 
+    public func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)? {
+        try inner.readBeginning(name, into: target)
+    }
+
+    public func sizeAndEnds(_ name: ObjectName) throws(LifeboatError) -> UInt64? {
+        try inner.sizeAndEnds(name)
+    }
+
+    public func forget(_ name: ObjectName) { inner.forget(name) }
+
     public func list(
         _ prefix: String, _ body: (ObjectName, UInt64) throws(LifeboatError) -> Void
     ) throws(LifeboatError) {

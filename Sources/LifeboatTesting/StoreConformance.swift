@@ -122,6 +122,26 @@ public struct StoreConformance {
                 try bytes(store, "ranges", UInt64(offset), count)
             }
         }
+        for (name, count, found) in [
+            ("ranges", 10, 10), ("ranges", 100, 100), ("ranges", 1000, 100),
+        ] as [(ObjectName, Int, Int)] {
+            let expected = (0..<found).map { UInt8($0) }
+            expect("the first \(count) of 100 bytes", expected) { store throws(LifeboatError) in
+                try beginning(store, name, count)?.bytes
+            }
+            expect("the size told with \(count) bytes", 100) { store throws(LifeboatError) in
+                try beginning(store, name, count)?.size
+            }
+        }
+        expect("the size told with both ends", 100) { store throws(LifeboatError) in
+            try store.sizeAndEnds("ranges")
+        }
+        expect("the beginning of nothing", nil) { store throws(LifeboatError) in
+            try beginning(store, "no/such", 10)?.bytes
+        }
+        expect("both ends of nothing", nil) { store throws(LifeboatError) in
+            try store.sizeAndEnds("no/such")
+        }
     }
 
     private mutating func limitsWholeObjects() {
@@ -274,4 +294,14 @@ private func bytes(
     let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
     defer { target.deallocate() }
     return [UInt8](target.prefix(try store.read(name, at: offset, into: target)))
+}
+
+private func beginning(
+    _ store: any ObjectStore, _ name: ObjectName, _ count: Int
+) throws(LifeboatError) -> (bytes: [UInt8], size: UInt64)? {
+    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+    defer { target.deallocate() }
+    return try store.readBeginning(name, into: target).map {
+        ([UInt8](target.prefix($0.count)), $0.size)
+    }
 }

@@ -52,6 +52,31 @@ import Testing
         #expect(inner.count(.read) == 3)
     }
 
+    /// As an opened pack is read: its header, then its directory from behind.
+    @Test(arguments: [1, 100_000, 400_000, 700_001, 3_000_000])
+    func `beginning and end come with two requests`(size: Int) throws {
+        let memory = MemoryStore()
+        var generator = SeededGenerator(seed: 1)
+        let content = generator.bytes(size)
+        try memory.put("o", bytes: content)
+        let inner = FaultStore(memory)
+        let store = ReadAheadStore(inner)
+        #expect(try store.sizeAndEnds("o") == UInt64(size))
+        #expect(try store.sizeAndEnds("other") == nil)
+        for (offset, count) in [(0, 72), (72, 5000), (size - 500_000, 500_000), (size - 24, 24)] {
+            let start = min(size, max(0, offset))
+            let range = start..<min(size, start + count)
+            for part in stride(from: range.lowerBound, to: range.upperBound, by: 100_000) {
+                var found = [UInt8](repeating: 0, count: min(100_000, range.upperBound - part))
+                _ = try found.withMutableBytes { raw throws(LifeboatError) in
+                    try store.read("o", at: UInt64(part), into: raw)
+                }
+                #expect(found == Array(content[part..<part + found.count]))
+            }
+        }
+        #expect(inner.count(.read) <= 2)
+    }
+
     @Test func `what was deleted and put again is read anew`() throws {
         let store = ReadAheadStore(MemoryStore())
         for bytes in [[1, 2, 3], [4, 5]] as [[UInt8]] {

@@ -76,6 +76,35 @@ import Testing
         }
     }
 
+    /// Writers with many threads fill packs almost in the order of the volume.
+    @Test(arguments: TestSeeds.all)
+    func `frames almost in order are read together`(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let sorted = try tasks().sorted { ($0.pack.name, $0.frame) < ($1.pack.name, $1.frame) }
+        var mixed = sorted
+        for index in stride(from: 0, to: mixed.count - 1, by: 2)
+        where Bool.random(using: &generator) {
+            mixed.swapAt(index, index + 1)
+        }
+        let ranges = FrameReadAhead.ranges(mixed)
+        #expect(ranges.count == FrameReadAhead.ranges(sorted).count)
+        #expect(Set(ranges.flatMap { $0.tasks.map(Self.name) }) == Set(sorted.map(Self.name)))
+        #expect(ranges.reduce(0) { $0 + $1.tasks.count } == sorted.count)
+        // With no room for two frames each comes by itself.
+        #expect(FrameReadAhead.ranges(mixed, limit: 0).count == sorted.count)
+    }
+
+    @Test func `a stream comes back bit for bit`() throws {
+        let store = NoisyStore(memory) { _, _ in false }
+        let target = folder.file("stream")
+        let file = try File(path: target, access: .createNew)
+        var options = RestoreOptions(point: "latest", target: "-")
+        options.volumes = ["disk"]
+        options.outputDescriptor = file.descriptor
+        _ = try operations(store).restore(options)
+        #expect(try Files.readWhole(target, limit: 16 << 20) == content)
+    }
+
     @Test func `the bytes of each frame are those in the store`() throws {
         let tasks = try tasks().sorted {
             ($0.pack.name, $0.frame) < ($1.pack.name, $1.frame)

@@ -46,9 +46,34 @@ final class FrameReadAhead: @unchecked Sendable {
         ready = BoundedQueue(capacity: parallel + 2)
     }
 
-    /// Puts tasks together whose frames follow each other.
-    static func ranges(_ tasks: [FrameTask]) -> [Range] {
+    /// How many tasks may change places so that frames follow each other: writers with many threads
+    /// fill packs almost in the order of the volume.
+    private static let reach = 64
+
+    /// Puts tasks together whose frames follow each other, or nearly; no range has more than
+    /// `limit` bytes unless a single frame has.
+    static func ranges(_ tasks: [FrameTask], limit: Int = bufferByteCount) -> [Range] {
         var result: [Range] = []
+        for start in stride(from: 0, to: tasks.count, by: reach) {
+            append(inOrder(tasks[start..<min(tasks.count, start + reach)]), to: &result, limit)
+        }
+        return result
+    }
+
+    /// Packs in the order in which they come, the frames of each in theirs.
+    private static func inOrder(_ tasks: ArraySlice<FrameTask>) -> [FrameTask] {
+        var turns: [Digest: Int] = [:]
+        for task in tasks where turns[task.pack.name] == nil {
+            turns[task.pack.name] = turns.count
+        }
+        return tasks.sorted { one, other in
+            one.pack.name == other.pack.name
+                ? one.frame < other.frame
+                : turns[one.pack.name, default: 0] < turns[other.pack.name, default: 0]
+        }
+    }
+
+    private static func append(_ tasks: [FrameTask], to result: inout [Range], _ limit: Int) {
         for task in tasks {
             let frame = task.pack.directory.frames[task.frame]
             let (start, end) = (
@@ -57,7 +82,7 @@ final class FrameReadAhead: @unchecked Sendable {
             if let last = result.last, last.tasks[0].pack.name == task.pack.name {
                 let lastEnd = last.offset + UInt64(last.count)
                 if start >= lastEnd, start - lastEnd <= largestGap,
-                    end - last.offset <= UInt64(bufferByteCount)
+                    end - last.offset <= UInt64(limit)
                 {
                     result[result.count - 1].tasks.append(task)
                     result[result.count - 1].count = Int(end - last.offset)
@@ -66,7 +91,6 @@ final class FrameReadAhead: @unchecked Sendable {
             }
             result.append(Range(tasks: [task], offset: start, count: Int(end - start), buffer: nil))
         }
-        return result
     }
 
     /// Reads all frames of `tasks`; `next` of another thread gets them as they come.

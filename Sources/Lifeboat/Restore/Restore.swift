@@ -85,7 +85,7 @@ extension Operations {
             bytesFetched: 0, bytesMatching: 0, bytesVerified: 0, writeSeconds: 0,
             verifySeconds: 0, bytesResumed: 0)
         if path == "-" {
-            try StreamRestore(restore, descriptor: 1).run()
+            try StreamRestore(restore, descriptor: options.outputDescriptor).run()
             result.bytesWritten = restore.volume.size
             result.bytesFetched = restore.totals.fetched
             result.writeSeconds = Clock.monotonicSeconds() - start

@@ -25,6 +25,8 @@ final class StreamRestore: @unchecked Sendable {
 
     private static let windowByteCount = 16 << 20
     private static let windowCount = 5
+    /// Large enough that a request is worth its wait, small enough that several go at once.
+    private static let rangeByteLimit = 2 << 20
     private static let spillByteLimit: UInt64 = 4 << 30
     private static let advice = "the archive; restore it to a file to get it"
 
@@ -34,9 +36,9 @@ final class StreamRestore: @unchecked Sendable {
     private var failure: LifeboatError?
     private let free = BoundedQueue<Window>(capacity: windowCount)
     private let order = BoundedQueue<Window>(capacity: windowCount)
-    private let work = BoundedQueue<(Window, FrameTask)>(capacity: 256)
+    private let work = BoundedQueue<(Window, FrameReadAhead.Range)>(capacity: 256)
     /// Frames whose bytes have been read, where reading waits for a network.
-    private let read = BoundedQueue<(Window, FrameTask, Buffer?)>(capacity: 8)
+    private let read = BoundedQueue<(Window, FrameReadAhead.Range)>(capacity: 8)
     private let readBuffers: BufferPool
     private let readers: Int
 
@@ -96,30 +98,38 @@ final class StreamRestore: @unchecked Sendable {
 
     /// Reads frames before they are decoded; one that cannot be read tells why when it is.
     private func readAhead() {
-        while let (window, task) = work.pop() {
-            let frame = task.pack.directory.frames[task.frame]
+        while let (window, range) = work.pop() {
+            var range = range
             let isKept =
-                spill.map { spill in task.items.allSatisfy { spill.holds($0.id) } } ?? false
-            let buffer =
-                isKept
-                ? nil
-                : FrameReadAhead.read(
-                    task.pack, at: UInt64(frame.offset), count: Int(frame.sealedLength),
+                spill.map { spill in
+                    range.tasks.allSatisfy { $0.items.allSatisfy { spill.holds($0.id) } }
+                } ?? false
+            if !isKept {
+                range.buffer = FrameReadAhead.read(
+                    range.tasks[0].pack, at: range.offset, count: range.count,
                     restore.repository.store, readBuffers)
-            guard read.push((window, task, buffer)) else { return }
+            }
+            guard read.push((window, range)) else { return }
         }
     }
 
-    private func nextFrame() -> (Window, FrameTask, Buffer?)? {
-        if readers > 0 { return read.pop() }
-        return work.pop().map { ($0.0, $0.1, nil) }
+    private func nextRange() -> (Window, FrameReadAhead.Range)? {
+        readers > 0 ? read.pop() : work.pop()
+    }
+
+    /// Frames that are read with one request; where nothing waits for a network, each by itself.
+    private func ranges(_ tasks: [FrameTask]) -> [FrameReadAhead.Range] {
+        FrameReadAhead.ranges(tasks, limit: readers > 0 ? Self.rangeByteLimit : 0)
     }
 
     private func plan(_ windowChunks: UInt64) throws(LifeboatError) {
         let planner = FramePlanner(Locator(index: restore.index, packs: restore.packs))
+        let foresight = PackForesight(restore, from: 0)
+        defer { foresight.end() }
         var position: UInt64 = 0
         while position < restore.chunkCount {
             try restore.cancellation.check()
+            foresight.reached(position)
             guard let window = free.pop() else { return }
             let chunks = position..<min(restore.chunkCount, position + windowChunks)
             let ids = try restore.ids(chunks)
@@ -141,7 +151,7 @@ final class StreamRestore: @unchecked Sendable {
             }
             guardian.withLock { window.missing = tasks.count }
             guard order.push(window) else { return }
-            for task in tasks { guard work.push((window, task)) else { return } }
+            for range in ranges(tasks) { guard work.push((window, range)) else { return } }
             position = chunks.upperBound
         }
     }
@@ -157,40 +167,43 @@ final class StreamRestore: @unchecked Sendable {
     private func fetchFrames() {
         do throws(LifeboatError) {
             let fetcher = try restore.takeFetcher()
-            while let (window, task, buffer) = nextFrame() {
-                defer { if let buffer { readBuffers.give(buffer) } }
-                let fetched = buffer.map { buffer in
-                    let length = Int(task.pack.directory.frames[task.frame].sealedLength)
-                    return UnsafeMutableRawBufferPointer(rebasing: buffer.storage[0..<length])
-                }
-                let room = { (chunk: UInt64, count: Int) in
-                    let offset = Int(chunk * self.restore.chunkSize - window.start)
-                    return UnsafeMutableRawBufferPointer(
-                        rebasing: window.buffer.storage[offset..<offset + count])
-                }
-                var missing = task
-                missing.items.removeAll { item in
-                    let length = Int(restore.extent(item.chunk).length)
-                    return spill?.read(item.id, into: room(item.chunk, length)) ?? false
-                }
-                if !missing.items.isEmpty {
-                    try restore.fetchOne(
-                        missing, fetcher, fetched: fetched, place: room, spill: spill
-                    ) { chunk, bytes throws(LifeboatError) in
-                        let target = room(chunk, bytes.count)
-                        if UnsafeRawPointer(target.baseAddress) != bytes.baseAddress {
-                            target.copyMemory(from: bytes)
-                        }
-                    }
-                }
-                if let error = restore.lost.error(target: Self.advice) { throw error }
-                guardian.withLock {
-                    window.missing -= 1
-                    if window.missing == 0 { guardian.broadcast() }
-                }
+            while let (window, range) = nextRange() {
+                defer { if let buffer = range.buffer { readBuffers.give(buffer) } }
+                for task in range.tasks { try restoreFrame(task, of: range, window, fetcher) }
             }
         } catch {
             fail(error)
+        }
+    }
+
+    private func restoreFrame(
+        _ task: FrameTask, of range: FrameReadAhead.Range, _ window: Window,
+        _ fetcher: ChunkFetcher
+    ) throws(LifeboatError) {
+        let room = { (chunk: UInt64, count: Int) in
+            let offset = Int(chunk * self.restore.chunkSize - window.start)
+            return UnsafeMutableRawBufferPointer(
+                rebasing: window.buffer.storage[offset..<offset + count])
+        }
+        var missing = task
+        missing.items.removeAll { item in
+            let length = Int(restore.extent(item.chunk).length)
+            return spill?.read(item.id, into: room(item.chunk, length)) ?? false
+        }
+        if !missing.items.isEmpty {
+            try restore.fetchOne(
+                missing, fetcher, fetched: range.bytes(of: task), place: room, spill: spill
+            ) { chunk, bytes throws(LifeboatError) in
+                let target = room(chunk, bytes.count)
+                if UnsafeRawPointer(target.baseAddress) != bytes.baseAddress {
+                    target.copyMemory(from: bytes)
+                }
+            }
+        }
+        if let error = restore.lost.error(target: Self.advice) { throw error }
+        guardian.withLock {
+            window.missing -= 1
+            if window.missing == 0 { guardian.broadcast() }
         }
     }
 

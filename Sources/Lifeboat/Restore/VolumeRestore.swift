@@ -11,6 +11,8 @@ import LifeboatStore
 final class VolumeRestore: @unchecked Sendable {
     /// Chunks a window: 16 GiB with chunks of 64 KiB, and 6 MiB of memory.
     static let windowChunks: UInt64 = 1 << 18
+    /// The same where the packs of a window must be asked of a network before its first frame.
+    static let remoteWindowChunks: UInt64 = 1 << 14
 
     struct Counts {
         var written: UInt64 = 0
@@ -89,10 +91,14 @@ final class VolumeRestore: @unchecked Sendable {
     ) throws(LifeboatError) {
         events.tell(.started(stage: volume.name, total: volume.size))
         let planner = FramePlanner(Locator(index: index, packs: packs))
+        let foresight = compares ? nil : PackForesight(self, from: start)
+        defer { foresight?.end() }
+        let windowChunks = packs.isRemote ? Self.remoteWindowChunks : Self.windowChunks
         var position = start
         while position < chunkCount {
             try cancellation.check()
-            let window = position..<min(chunkCount, position + Self.windowChunks)
+            foresight?.reached(position)
+            let window = position..<min(chunkCount, position + windowChunks)
             var hidden: Set<UInt64> = []
             let ids = try ids(window) { chunks, fault in
                 hidden.formUnion(chunks)

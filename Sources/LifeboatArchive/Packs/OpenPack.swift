@@ -48,10 +48,10 @@ public final class OpenPack: Sendable {
     ) throws(LifeboatError) {
         var object = ObjectNames.pack(name)
         let subject = object.path
-        var found = try store.size(object)
+        var found = try store.sizeAndEnds(object)
         if found == nil {
             object = ObjectNames.damagedBytes(name)
-            found = try store.size(object)
+            found = try store.sizeAndEnds(object)
         }
         self.object = object
         guard let size = found else {

@@ -24,7 +24,7 @@ public final class PackCache: @unchecked Sendable {
     }
 
     /// Whether reading a pack waits for a network.
-    var isRemote: Bool { repository.store.parallelRequests > 1 }
+    public var isRemote: Bool { repository.store.parallelRequests > 1 }
 
     /// The pack of this name, read from the store if it is not at hand.
     public func pack(_ name: Digest) throws(LifeboatError) -> OpenPack {

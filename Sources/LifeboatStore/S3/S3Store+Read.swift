@@ -23,8 +23,31 @@ extension S3Store {
         return try look(name.path)?.size
     }
 
+    public func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)? {
+        var size: UInt64?
+        do throws(LifeboatError) {
+            let count = try read(name, at: 0, into: target, size: &size)
+            if let size { return (count, size) }
+            return try self.size(name).map { (count, $0) }
+        } catch {
+            guard error.code == .missing else { throw error }
+            return nil
+        }
+    }
+
     public func read(
         _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> Int {
+        var size: UInt64?
+        return try read(name, at: offset, into: target, size: &size)
+    }
+
+    /// `size`: the whole object's, where the answer tells it.
+    private func read(
+        _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer,
+        size: inout UInt64?
     ) throws(LifeboatError) -> Int {
         guard !target.isEmpty else {
             if try look(name.path) != nil { return 0 }
@@ -52,11 +75,13 @@ extension S3Store {
         }
         guard let text = response.header("Content-Range") else {
             guard response.status == 200 else { throw wrongPart(name) }
+            size = UInt64(response.receivedCount)
             return Self.shift(target, by: offset, count: response.receivedCount)
         }
         guard let range = ContentRange(text), range.first == offset,
             range.first + UInt64(response.receivedCount) == min(end, range.total ?? end)
         else { throw wrongPart(name) }
+        size = range.total
         return response.receivedCount
     }
 

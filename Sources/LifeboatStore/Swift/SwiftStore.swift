@@ -147,12 +147,35 @@ public final class SwiftStore: ObjectStore {
         return response.body
     }
 
+    public func readBeginning(
+        _ name: ObjectName, into target: UnsafeMutableRawBufferPointer
+    ) throws(LifeboatError) -> (count: Int, size: UInt64)? {
+        var size: UInt64?
+        do throws(LifeboatError) {
+            let count = try read(name, at: 0, into: target, size: &size)
+            if let size { return (count, size) }
+            return try self.size(name).map { (count, $0) }
+        } catch {
+            guard error.code == .missing else { throw error }
+            return nil
+        }
+    }
+
     public func read(
         _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer
     ) throws(LifeboatError) -> Int {
+        var size: UInt64?
+        return try read(name, at: offset, into: target, size: &size)
+    }
+
+    /// `size`: the whole object's, where the answer tells it.
+    private func read(
+        _ name: ObjectName, at offset: UInt64, into target: UnsafeMutableRawBufferPointer,
+        size: inout UInt64?
+    ) throws(LifeboatError) -> Int {
         // No object reaches as far.
         guard !target.isEmpty, offset < UInt64(Int64.max) else {
-            if try size(name) != nil { return 0 }
+            if try self.size(name) != nil { return 0 }
             throw LifeboatError(.missing, "\(name) is not there", subject: name.path)
         }
         let end = offset + UInt64(target.count)
@@ -167,9 +190,12 @@ public final class SwiftStore: ObjectStore {
             guard let range, range.first == offset,
                 offset + UInt64(response.receivedCount) == min(end, range.total ?? end)
             else { throw otherPart(name) }
+            size = range.total
             return response.receivedCount
         // The whole object, where it is no larger than what was asked for.
-        case 200 where offset == 0: return response.receivedCount
+        case 200 where offset == 0:
+            size = UInt64(response.receivedCount)
+            return response.receivedCount
         case 200: throw otherPart(name)
         // It ends before the offset.
         case 416: return 0

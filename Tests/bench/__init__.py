@@ -1,0 +1,1 @@
+"""Measures Lifeboat beside other programs; `scripts/bench` is its command."""
