@@ -35,6 +35,7 @@ struct Corpus {
                 signed(.checkpoint, checkpoint(2).payload),
             ]
         case "checkrecord": [signed(.checkRecord, checkRecord().payload)]
+        case "replicaview": [replicaView(points: 0), replicaView(points: 3)]
         case "point": [point(volumes: 1).payload.encoded(), point(volumes: 3).payload.encoded()]
         case "packheader": [packHeader(.data), packHeader(.metadata)]
         case "packdirectory": packDirectories()
@@ -190,6 +191,16 @@ struct Corpus {
             repository: identifier(), signer: identifier(), time: 9, depth: .data, percent: 100,
             problems: 0,
             heads: [.init(incarnation: identifier(), sequence: 1, digest: digest())])
+    }
+
+    /// The content of a view, without its checksum.
+    private mutating func replicaView(points count: Int) -> [UInt8] {
+        ReplicaView(
+            repository: identifier(), number: 7, time: 9,
+            heads: [.init(incarnation: identifier(), sequence: 1, digest: digest())],
+            absentPoints: (0..<count).map { _ in digest() },
+            absentPacks: (0..<count).map { _ in digest() }
+        ).content
     }
 
     private mutating func point(volumes count: Int) -> PointBody {

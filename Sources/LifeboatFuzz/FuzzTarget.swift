@@ -38,6 +38,11 @@ struct FuzzTarget: Sendable {
         object("checkrecord", .checkRecord) { payload throws(LifeboatError) in
             try CheckRecord(payload: payload, subject: "fuzz").payload
         },
+        FuzzTarget(name: "replicaview") { bytes throws(LifeboatError) in
+            let view = try ReplicaView(content: bytes, subject: "fuzz")
+            let again = try ReplicaView(payload: view.payload, subject: "fuzz")
+            precondition(again == view, "a view comes back as it was")
+        },
         FuzzTarget(name: "point") { bytes throws(LifeboatError) in
             let body = try PointBody(payload: try CBOR.decode(bytes), subject: "fuzz")
             let again = try PointBody(payload: body.payload, subject: "fuzz")
