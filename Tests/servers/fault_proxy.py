@@ -81,6 +81,10 @@ class FaultProxy:
         """From now on one request in `one_in` gets one of the faults."""
         self.decisions.deciders.append(Schedule(seed, one_in, faults, match))
 
+    def use(self, deciders):
+        """From now on these decide, each with a `choose`, and nothing else does."""
+        self.decisions.deciders = list(deciders)
+
     def clear(self):
         """No faults any more; what was counted stays."""
         self.decisions.deciders = []
