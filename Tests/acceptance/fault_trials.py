@@ -152,8 +152,8 @@ class OnceThatFits:
         self.before, self.chosen = proxy.counts.get(fault.mode, 0), False
 
     def choose(self, line, length, _):
-        # Only the reply shows whether there is anything to change.
-        once_more = (self.fault.mode == "corrupt_down"
+        # Only the body shows whether it is as long as the fault's place in it.
+        once_more = (self.fault.mode.endswith(("_up", "_down"))
                      and self.proxy.counts.get(self.fault.mode, 0) == self.before)
         if self.chosen and not once_more or not self.fault.fits(line, length):
             return None
