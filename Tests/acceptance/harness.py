@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -23,6 +24,7 @@ IS_ROOT = os.geteuid() == 0
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 TESTS = []
+saying = threading.Lock()
 
 
 class Failure(Exception):
@@ -52,20 +54,44 @@ def seeds(count=None):
     Lab.seed = None
 
 
-def main():
-    wanted = sys.argv[1:]
-    failed = 0
-    for function in TESTS:
-        name = f"{os.path.basename(sys.argv[0]).removesuffix('.py')}/{function.__name__}"
-        if wanted and function.__name__ not in wanted:
+def main(*phases):
+    """Runs the tests that the command line names, or all.
+
+    Without phases one after another. A phase is a list of lanes, which are lists of tests: lanes of one
+    phase run beside each other, for tests that wait more than they work.
+    """
+    wanted, failed = sys.argv[1:], []
+    for lanes in phases or ([TESTS],):
+        lanes = [[function for function in lane if not wanted or function.__name__ in wanted]
+                 for lane in lanes]
+        if len(lanes) == 1:
+            run_tests(lanes[0], failed, Lab.close_all)
             continue
+        threads = [threading.Thread(target=run_tests, args=(lane, failed)) for lane in lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        Lab.close_all()
+    sys.exit(1 if failed else 0)
+
+
+def say(line):
+    """Prints a line at once and in one piece, whoever prints meanwhile."""
+    with saying:
+        print(line, flush=True)
+
+
+def run_tests(functions, failed, after=lambda: None):
+    for function in functions:
+        name = f"{os.path.basename(sys.argv[0]).removesuffix('.py')}/{function.__name__}"
         Lab.seed = None
         begun = time.monotonic()
         try:
             function()
-            print(f"ok {name} # {time.monotonic() - begun:.1f} s", flush=True)
+            say(f"ok {name} # {time.monotonic() - begun:.1f} s")
         except Exception as error:
-            failed += 1
+            failed.append(name)
             Lab.failures.append(name)
             seed = f" (LIFEBOAT_TEST_SEED={Lab.seed})" if Lab.seed is not None else ""
             if not isinstance(error, Failure):
@@ -73,9 +99,8 @@ def main():
             elif os.environ.get("LIFEBOAT_TEST_TRACE"):
                 traceback.print_exc(limit=-3)
             why = str(error).replace("\n", " ")[:600] or repr(error)
-            print(f"not ok {name} - {why}{seed}", flush=True)
-        Lab.close_all()
-    sys.exit(1 if failed else 0)
+            say(f"not ok {name} - {why}{seed}")
+        after()
 
 
 class Result:

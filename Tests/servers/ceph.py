@@ -62,7 +62,7 @@ osd_memory_target = 1073741824
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 1
 [client.rgw.gateway]
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_thread_pool_size = 64
 rgw_swift_account_in_url = true
 rgw_enable_usage_log = false

@@ -24,6 +24,8 @@ class FaultProxy:
         self.random = random.Random(f"jitter {seed}")
         self._loop = self._thread = self._server = None
         self._tasks = set()
+        # Where connections came from.
+        self.peers = set()
 
     # From outside; these may be called by any thread.
 
@@ -81,6 +83,10 @@ class FaultProxy:
         """From now on one request in `one_in` gets one of the faults."""
         self.decisions.deciders.append(Schedule(seed, one_in, faults, match))
 
+    def use(self, deciders):
+        """From now on these decide, each with a `choose`, and nothing else does."""
+        self.decisions.deciders = list(deciders)
+
     def clear(self):
         """No faults any more; what was counted stays."""
         self.decisions.deciders = []
@@ -109,6 +115,7 @@ class FaultProxy:
 
     async def _accept(self, reader, writer):
         self.decisions.counts["connections"] += 1
+        self.peers.add((writer.get_extra_info("peername") or ("unknown",))[0])
         task = asyncio.current_task()
         self._tasks.add(task)
         link = Link(self, reader, writer)

@@ -48,6 +48,8 @@ class Keystone(Server):
     region = "test-region"
     admin_password, service_password = "test-password-of-admin", "test-password-of-service"
     user, password, project = "tester", "test-password-of-keystone", "tests"
+    # That of the application credential; else Keystone makes one.
+    secret = None
 
     def __init__(self, token_life=3600):
         super().__init__()
@@ -150,7 +152,8 @@ class Keystone(Server):
             self._password(self.user, self.password), self.project)
         _, made = self.request(
             "POST", f"/users/{content['user']['id']}/application_credentials",
-            {"application_credential": {"name": "tests"}}, token)
+            {"application_credential": {
+                "name": "tests", **({"secret": self.secret} if self.secret else {})}}, token)
         made = made["application_credential"]
         self.application_credential = made["id"], made["secret"]
 

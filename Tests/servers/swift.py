@@ -57,6 +57,7 @@ recon_cache_path = {folder}/recon
 TEMPAUTH = """[filter:tempauth]
 use = egg:swift#tempauth
 token_life = {token_life}
+storage_url_scheme = {scheme}
 user_test_tester = {password} .admin
 user_test_reader = {password}
 """
@@ -143,6 +144,8 @@ use = egg:swift#symlink
 class Swift(Server):
     name = "swift"
     user, password = "test:tester", "test-password-of-swift"
+    # Of the storage's address that the authentication tells: `https` behind a front.
+    scheme = "default"
 
     def __init__(self, token_life=86_400, largest_object=5_368_709_122, workers=0, keystone=None):
         """With `keystone`, which may start at the same time, there is a second proxy for it."""
@@ -188,7 +191,7 @@ class Swift(Server):
         values.update(memcached_port=self.memcached_port, workers=self.workers)
         self._start_proxy("proxy", PROXY.format(
             port=self.port, auth="s3api tempauth", **values, auth_sections=TEMPAUTH.format(
-                token_life=self.token_life, password=self.password)))
+                token_life=self.token_life, password=self.password, scheme=self.scheme)))
         if self.keystone:
             self._start_proxy("keystone-proxy", PROXY.format(
                 port=self.keystone_port, auth="authtoken keystoneauth", **values,

@@ -18,7 +18,7 @@ http {{
 # The name that the client asked for is part of what it signs, so it is passed on as it came.
 SERVER = """
   server {{
-    listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2 TLSv1.3;
+    listen {address}:{port} ssl; ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate {folder}/{certificate}.crt; ssl_certificate_key {folder}/{certificate}.key;
     location / {{
       proxy_pass http://127.0.0.1:{target}; proxy_http_version 1.1;
@@ -38,11 +38,17 @@ NAMES = {
 class TLSFront(Server):
     name = "tls"
 
-    def __init__(self, target):
-        """A front of the server on the port `target`; each kind of certificate has its port."""
+    def __init__(self, target, name=None, address="127.0.0.1", port=None):
+        """A front of the server on the port `target`; each kind of certificate has its port.
+
+        `name`, `port`: another name that the right certificate is for, and its port.
+        """
         super().__init__()
-        self.target = target
+        self.target, self.address = target, address
         self.ports = {certificate: free_port() for certificate in NAMES}
+        self.ports["right"] = port or self.ports["right"]
+        self.names = {certificate: names for certificate, (names, _) in NAMES.items()}
+        self.names["right"] += f",DNS:{name}" if name else ""
 
     def url(self, certificate="right"):
         return f"https://localhost:{self.ports[certificate]}"
@@ -68,10 +74,10 @@ class TLSFront(Server):
                  "-out", self.path(f"{name}.crt"), "-days", "30", "-subj", f"/CN=test {name}",
                  "-addext", "basicConstraints=critical,CA:TRUE", "-addext",
                  "keyUsage=critical,keyCertSign,cRLSign"])
-        for certificate, (names, days) in NAMES.items():
-            self._sign(certificate, names, days)
+        for certificate, (_, days) in NAMES.items():
+            self._sign(certificate, self.names[certificate], days)
         servers = "".join(
-            SERVER.format(port=port, certificate=certificate, folder=self.folder,
+            SERVER.format(address=self.address, port=port, certificate=certificate, folder=self.folder,
                           target=self.target)
             for certificate, port in self.ports.items())
         self.write("nginx.conf", CONFIGURATION.format(folder=self.folder, servers=servers))
@@ -98,7 +104,7 @@ class TLSFront(Server):
         def listening():
             for port in self.ports.values():
                 with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)):
+                    if probe.connect_ex((self.address, port)):
                         return False
             return True
         wait_until(listening, 20, "nginx", self.processes)

@@ -41,10 +41,7 @@ enum SwiftRefusal {
                 "give the user a role or an access list that allows it"
             )
         case 404:
-            return (
-                .missing, "\(subject) is not there, or container \(container) is not",
-                "check container, project and region"
-            )
+            return (.missing, "\(subject) is not there", "check container, project and region")
         case 422:
             return (
                 .unavailable, "what arrived was damaged on the way",

@@ -36,6 +36,7 @@ extension SwiftStore {
         let response = try connection.send(
             .get, resource, subject: location, limit: Self.pageLimit
         ).response
+        guard response.status != 404 else { throw noContainer(response) }
         guard (200..<300).contains(response.status) else { throw error(response, location) }
         guard let page = SwiftListingEntry.page(response.body) else {
             throw LifeboatError(

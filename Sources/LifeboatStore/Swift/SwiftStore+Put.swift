@@ -25,6 +25,7 @@ extension SwiftStore {
         case 200..<300: break
         // Our own, perhaps, of an attempt whose answer was lost.
         case 409, 412: break
+        case 404: throw noContainer(response)
         default:
             // What failed last may have worked before.
             guard isAmbiguous, try standing(name, token, digest) == .ours else {

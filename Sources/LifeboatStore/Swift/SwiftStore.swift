@@ -123,13 +123,16 @@ public final class SwiftStore: ObjectStore {
     private func requireContainer() throws(LifeboatError) {
         if hasContainer.withLock({ $0 }) { return }
         let response = try connection.send(.head, resource, subject: location).response
-        guard response.status != 404 else {
-            throw LifeboatError(
-                .noRepository, "there is no container \(container)", subject: location,
-                cause: SwiftRefusal.cause(response),
-                advice: "check container, project and region; lifeboat init makes the container")
-        }
+        guard response.status != 404 else { throw noContainer(response) }
         if (200..<300).contains(response.status) { hasContainer.withLock { $0 = true } }
+    }
+
+    /// What a status of 404 means where no object is asked for.
+    func noContainer(_ response: HTTPResponse) -> LifeboatError {
+        LifeboatError(
+            .noRepository, "there is no container \(container)", subject: location,
+            cause: SwiftRefusal.cause(response),
+            advice: "check container, project and region; lifeboat init makes the container")
     }
 
     public func get(_ name: ObjectName, limit: Int) throws(LifeboatError) -> [UInt8] {
