@@ -32,7 +32,7 @@ extension Repository {
         _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
         local: (Identifier) throws(LifeboatError) -> LocalDirectories
     ) throws(LifeboatError) -> Repository {
-        var configurations = try ConfigurationChain.read(store)
+        var configurations = try ConfigurationChain.begin(store)
         let directories = try local(configurations.current.repository)
         let isReplica = try store.size(ObjectNames.replicaMark) != nil
         let seen = try TrustedNumbers.load(directories)

@@ -66,10 +66,7 @@ public final class Index: Sendable {
     public static func open(
         _ repository: Repository, ledger: Ledger, refreshes: Bool = false
     ) throws(LifeboatError) -> Index {
-        var runs: [IndexRun] = []
-        for name in ledger.runs.keys.sorted() {
-            if let run = try openRun(repository, name) { runs.append(run) }
-        }
+        let runs = try openRuns(repository, ledger)
         return try Index(
             runs: runs, ledger: ledger, damaged: try damagedPacks(repository),
             refreshing: refreshes ? repository : nil)
@@ -89,10 +86,7 @@ public final class Index: Sendable {
         let ledger = try repository.readLog().ledger
         let known = Set(state.withLock { $0.runs }.map(\.name))
         guard Set(ledger.runs.keys) != known else { return false }
-        var runs: [IndexRun] = []
-        for name in ledger.runs.keys.sorted() {
-            if let run = try Self.openRun(repository, name) { runs.append(run) }
-        }
+        let runs = try Self.openRuns(repository, ledger)
         let fresh = try State(
             runs, ledger, try Self.damagedPacks(repository), isScanned: false)
         state.withLock { $0 = fresh }
@@ -107,6 +101,21 @@ public final class Index: Sendable {
             if let digest = ObjectNames.digest(name) { damaged.insert(digest) }
         }
         return damaged
+    }
+
+    /// Opens all live runs whose domains are at hand.
+    private static func openRuns(
+        _ repository: Repository, _ ledger: Ledger
+    ) throws(LifeboatError) -> [IndexRun] {
+        let names = ledger.runs.keys.sorted()
+        var runs: [IndexRun] = []
+        for result in repository.store.inParallel(
+            names.count, name: "index",
+            { number throws(LifeboatError) in try openRun(repository, names[number]) })
+        {
+            if let run = try result.get() { runs.append(run) }
+        }
+        return runs
     }
 
     /// Opens a run; `nil` when its domain's secret is not at hand.

@@ -54,6 +54,42 @@ final class LogFetcher: Sendable {
         }
     }
 
+    /// Entries of a log that are fetched before they are asked for, at most.
+    private static let aheadCount = 1024
+
+    /// Fetches entries that a listing shows, several at once, where each waits for a network.
+    ///
+    /// Those at the ends of logs, without a gap: what a checkpoint covers is mostly deleted. An entry
+    /// is the same whenever it is read; what is not there now is asked for again in its turn.
+    func fetchAhead(
+        _ listed: [Identifier: Set<UInt64>], _ repository: Repository, _ roster: Roster
+    ) {
+        guard repository.store.parallelRequests > 1 else { return }
+        var places: [Place] = []
+        for (incarnation, sequences) in listed {
+            guard var sequence = sequences.max() else { continue }
+            var count = 0
+            while sequences.contains(sequence), count < Self.aheadCount {
+                places.append(Place(incarnation: incarnation, sequence: sequence))
+                count += 1
+                guard sequence > 1 else { break }
+                sequence -= 1
+            }
+        }
+        let missing = state.withLock { state in places.filter { state.entries[$0] == nil } }
+        _ = repository.store.inParallel(missing.count, name: "log") {
+            [self] number throws(LifeboatError) in
+            let place = missing[number]
+            let name = ObjectNames.logEntry(place.incarnation, place.sequence)
+            let verified = try repository.store.get(name, limit: Envelope.byteLimit) {
+                bytes throws(LifeboatError) in
+                try Self.check(
+                    bytes, name, place.incarnation, place.sequence, repository.id, roster)
+            }
+            state.withLock { $0.entries[place] = verified }
+        }
+    }
+
     private func newestRoster(_ repository: Repository) throws(LifeboatError) -> Roster {
         let roster = try repository.freshRoster()
         state.withLock { $0.roster = roster }

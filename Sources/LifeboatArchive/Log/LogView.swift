@@ -217,14 +217,16 @@ extension Repository {
     /// How far writers' logs reach by a listing, which shows what is missing in between.
     private func listedEnds(_ roster: Roster) throws(LifeboatError) -> [Identifier: UInt64] {
         let keepers = roster.members.filter { $0.role == .keeper }
-        var ends: [Identifier: UInt64] = [:]
+        var listed: [Identifier: Set<UInt64>] = [:]
         try store.list(ObjectNames.logPrefix) { name, _ throws(LifeboatError) in
             let parts = name.path.split(separator: "/")
             guard parts.count == 3, let incarnation = Identifier(hex: parts[1]),
                 let sequence = UInt64(parts[2])
             else { return }
-            ends[incarnation] = max(ends[incarnation] ?? 0, sequence)
+            listed[incarnation, default: []].insert(sequence)
         }
+        fetcher.fetchAhead(listed, self, roster)
+        let ends = listed.compactMapValues { $0.max() }
         // Of keepers' logs entries are deleted in between: their ends are found by asking only.
         return ends.filter { incarnation, _ in
             !keepers.contains { Incarnation.number(of: incarnation, member: $0.id) != nil }

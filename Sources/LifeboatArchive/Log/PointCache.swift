@@ -2,6 +2,7 @@ import LifeboatCodec
 import LifeboatCore
 import LifeboatFormat
 import LifeboatProtocol
+import LifeboatStore
 import LifeboatSystem
 
 /// Opened bodies of one domain's points, in this host's cache: one file instead of many objects,
@@ -104,21 +105,47 @@ final class PointReader {
     /// - Throws: `.damaged` when the body is missing or not what was signed, unless it was opened
     ///   earlier.
     func read(_ record: Ledger.Point, _ domain: DomainKeys) throws(LifeboatError) -> Point {
-        let cache: PointCache
-        if let known = caches[record.domain] {
-            cache = known
-        } else {
-            cache = PointCache(repository.directories, domain)
-            caches[record.domain] = cache
-        }
-        if let content = cache.content(record),
-            let point = try? PointCatalog.point(record, domain, content, subject: "")
-        {
-            return point
-        }
+        if let point = known(record, domain) { return point }
         let (point, content) = try PointCatalog.open(record, repository, domain)
-        cache.add(content, record)
+        cache(domain).add(content, record)
         return point
+    }
+
+    /// Reads bodies, several at once where each waits for a network; those of domains at hand.
+    ///
+    /// `isLenient`: what was opened earlier is not read again.
+    func read(
+        _ records: [Ledger.Point], isLenient: Bool
+    ) -> [Result<Point, LifeboatError>] {
+        let domains = records.compactMap { repository.domains[$0.domain] }
+        let points: [Point?] = zip(records, domains).map { isLenient ? known($0, $1) : nil }
+        let missing = points.indices.filter { points[$0] == nil }
+        let opened = repository.store.inParallel(missing.count, name: "points") {
+            [repository] number throws(LifeboatError) in
+            let index = missing[number]
+            return try PointCatalog.open(records[index], repository, domains[index])
+        }
+        var results = points.map { point in point.map(Result<Point, LifeboatError>.success) }
+        for (index, result) in zip(missing, opened) {
+            if isLenient, case .success(let found) = result {
+                cache(domains[index]).add(found.content, records[index])
+            }
+            results[index] = result.map(\.point)
+        }
+        return results.compactMap(\.self)
+    }
+
+    private func known(_ record: Ledger.Point, _ domain: DomainKeys) -> Point? {
+        cache(domain).content(record).flatMap { content in
+            try? PointCatalog.point(record, domain, content, subject: "")
+        }
+    }
+
+    private func cache(_ domain: DomainKeys) -> PointCache {
+        if let known = caches[domain.domain] { return known }
+        let cache = PointCache(repository.directories, domain)
+        caches[domain.domain] = cache
+        return cache
     }
 
     /// Keeps what was opened, for the next time.

@@ -21,6 +21,9 @@ public struct PointCatalog: Sendable {
     /// Points that a replica was not given.
     private var absent: [Digest] = []
 
+    /// Bodies that are read at once, at most.
+    private static let blockCount = 256
+
     /// Reads the bodies of all points of the domains at hand, forgotten ones left out.
     ///
     /// `isLenient`: a body that this host opened earlier is not read again, so nothing shows
@@ -39,17 +42,15 @@ public struct PointCatalog: Sendable {
         _ = try repository.requireDomain()
         let reader = PointReader(repository)
         defer { reader.save() }
-        for record in ledger.points {
-            guard let domain = repository.domains[record.domain] else { continue }
-            do throws(LifeboatError) {
-                points.append(
-                    isLenient
-                        ? try reader.read(record, domain)
-                        : try Self.read(record, repository, domain))
-            } catch {
-                switch error.code {
-                case .damaged: problems.append(error)
-                default: throw error
+        let records = ledger.points.filter { repository.domains[$0.domain] != nil }
+        for start in stride(from: 0, to: records.count, by: Self.blockCount) {
+            let block = Array(records[start..<min(records.count, start + Self.blockCount)])
+            for result in reader.read(block, isLenient: isLenient) {
+                do throws(LifeboatError) {
+                    points.append(try result.get())
+                } catch {
+                    guard error.code == .damaged else { throw error }
+                    problems.append(error)
                 }
             }
         }

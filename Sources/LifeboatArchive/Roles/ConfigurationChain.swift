@@ -22,6 +22,15 @@ struct ConfigurationChain: Sendable {
 
     /// - Throws: `.noRepository`; `.damaged` when a configuration does not follow from the others.
     static func read(_ store: any ObjectStore) throws(LifeboatError) -> ConfigurationChain {
+        var chain = try begin(store)
+        _ = try chain.extend(store)
+        return chain
+    }
+
+    /// Reads the first configuration only, which says which repository it is.
+    ///
+    /// - Throws: as `read`.
+    static func begin(_ store: any ObjectStore) throws(LifeboatError) -> ConfigurationChain {
         guard let first = try next(after: nil, store) else {
             guard try store.size(ObjectNames.configuration(2)) == nil else {
                 throw LifeboatError(
@@ -33,9 +42,7 @@ struct ConfigurationChain: Sendable {
                 .noRepository, "no repository here", subject: store.location,
                 advice: "make one with: lifeboat init")
         }
-        var chain = ConfigurationChain(links: [first])
-        _ = try chain.extend(store)
-        return chain
+        return ConfigurationChain(links: [first])
     }
 
     private init(links: [Link]) { self.links = links }

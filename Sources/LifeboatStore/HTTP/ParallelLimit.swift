@@ -1,9 +1,9 @@
-/// How many requests may be in flight: one more while that brings more through, half of them when
-/// the server has too many.
+/// How many requests may be in flight: in the beginning twice as many, later one more, while that
+/// brings more through; half of them when the server has too many.
 struct ParallelLimit: Sendable {
     struct Bounds: Sendable {
         var minimum = 1
-        var initial = 4
+        var initial = 8
         var maximum = 32
     }
 
@@ -11,6 +11,8 @@ struct ParallelLimit: Sendable {
     private static let requestWork = 16384.0
     /// The shortest time to measure throughput over, in seconds.
     private static let windowSeconds = 1.0
+    /// The same in the beginning: a short transfer shall not be over before the limit has grown.
+    private static let firstWindowSeconds = 0.1
     /// Less than this is chance.
     private static let gain = 1.05
     /// So many windows without growth, and it is tried once more.
@@ -25,6 +27,8 @@ struct ParallelLimit: Sendable {
     private var bestRate = 0.0
     private var idleWindows = 0
     private var lastCut = -Double.infinity
+    /// Whether the limit has grown whenever that was tried.
+    private var isStarting = true
 
     init(_ bounds: Bounds = Bounds()) {
         self.bounds = bounds
@@ -45,7 +49,8 @@ struct ParallelLimit: Sendable {
         }
         windowWork += Double(byteCount) + Self.requestWork
         windowRequests += 1
-        guard let first = windowBegin, now - first >= Self.windowSeconds, windowRequests >= current
+        let enough = isStarting ? Self.firstWindowSeconds : Self.windowSeconds
+        guard let first = windowBegin, now - first >= enough, windowRequests >= current
         else { return }
         close(rate: windowWork / (now - first))
     }
@@ -54,6 +59,7 @@ struct ParallelLimit: Sendable {
     private mutating func cut(begin: Double, now: Double) {
         guard begin >= lastCut else { return }
         current = max(bounds.minimum, 1, current / 2)
+        isStarting = false
         lastCut = now
         bestRate = 0
         // What was good may be good again, but not at once.
@@ -63,7 +69,18 @@ struct ParallelLimit: Sendable {
 
     private mutating func close(rate: Double) {
         // Fewer were wanted than are allowed: nothing is learnt of the limit.
-        if wasFull {
+        if wasFull, isStarting {
+            let most = max(bounds.maximum, 1)
+            if rate >= bestRate * Self.gain {
+                bestRate = rate
+                current = min(most, 2 * current)
+                isStarting = current < most
+            } else {
+                // The last step brought nothing.
+                current = max(bounds.minimum, 1, bounds.initial, current / 2)
+                isStarting = false
+            }
+        } else if wasFull {
             idleWindows += 1
             if rate >= bestRate * Self.gain || idleWindows >= Self.patience {
                 bestRate = rate

@@ -70,7 +70,7 @@ public final class S3Store: ObjectStore {
 
     public var probeTime: UInt64? { recall()?.time }
 
-    public let parallelRequests = 12
+    public let parallelRequests = 16
 
     public var locking: (any ObjectLocking)? { self }
 

@@ -75,7 +75,7 @@ public final class SwiftStore: ObjectStore {
 
     public var probeTime: UInt64? { recall()?.time }
 
-    public let parallelRequests = 12
+    public let parallelRequests = 16
 
     public func probe() throws(LifeboatError) {
         let time = Clock.milliseconds()

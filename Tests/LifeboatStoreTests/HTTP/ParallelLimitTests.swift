@@ -28,20 +28,24 @@ import Testing
 
     @Test func `the limit grows while that brings more`() {
         let limits = run(useful: 100, most: 100, bounds: .init(), seconds: 200)
-        #expect(limits.first == 4)
+        #expect(limits.prefix(4).contains(32))
         #expect(limits.last == 32)
-        #expect(zip(limits, limits.dropFirst()).allSatisfy { $1 == $0 || $1 == $0 + 1 })
+        #expect(zip(limits, limits.dropFirst()).allSatisfy { $1 == $0 || $1 == 2 * $0 })
     }
 
     @Test func `the limit hardly grows where that brings nothing`() {
-        let limits = run(useful: 6, most: 100, bounds: .init(), seconds: 40)
+        let limits = run(
+            useful: 6, most: 100, bounds: .init(minimum: 1, initial: 2, maximum: 32), seconds: 40)
         #expect(limits.contains { $0 >= 6 })
-        #expect((limits.last ?? 0) < 14)
+        #expect((limits.last ?? 0) < 16)
+        // Afterwards it grows by one, now and then.
+        #expect(zip(limits, limits.dropFirst()).suffix(100).allSatisfy { $1 == $0 || $1 == $0 + 1 })
     }
 
     @Test func `the limit falls when the server has too many`() {
         let limits = run(useful: 100, most: 10, bounds: .init(), seconds: 200)
-        #expect(limits.allSatisfy { $0 <= 11 })
+        // The first steps may go too far, once.
+        #expect(limits.dropFirst(8).allSatisfy { $0 <= 11 })
         #expect(limits.suffix(100).contains { $0 >= 9 })
         #expect(limits.suffix(100).contains { $0 <= 6 })
     }
@@ -68,7 +72,7 @@ import Testing
     }
 
     @Test func `few requests say nothing`() {
-        var limit = ParallelLimit()
+        var limit = ParallelLimit(.init(minimum: 1, initial: 4, maximum: 32))
         for moment in 0..<100 {
             limit.begun(inFlight: 1, now: Double(moment))
             limit.ended(
