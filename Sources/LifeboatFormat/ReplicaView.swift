@@ -33,28 +33,16 @@ public struct ReplicaView: Hashable, Sendable {
     public var isPartial: Bool { !absentPoints.isEmpty || !absentPacks.isEmpty }
 
     public var payload: CBOR {
-        let content = CBOR.map([
-            1: .bytes(repository.bytes), 2: .unsigned(number), 3: .unsigned(time),
-            4: .array(heads.map(\.payload)), 5: .joined(absentPoints), 6: .joined(absentPacks),
-        ]).encoded()
-        return .map([
-            1: .bytes(content), 2: .unsigned(UInt64(CRC32.checksum(content))),
-        ])
+        .checksummed(
+            .map([
+                1: .bytes(repository.bytes), 2: .unsigned(number), 3: .unsigned(time),
+                4: .array(heads.map(\.payload)), 5: .joined(absentPoints),
+                6: .joined(absentPacks),
+            ]))
     }
 
     public init(payload: CBOR, subject: String) throws(LifeboatError) {
-        let frame = try CBORFields(payload, of: subject)
-        let content = try frame.bytes(1)
-        guard try frame.unsigned(2) == UInt64(CRC32.checksum(content)) else {
-            throw LifeboatError(.damaged, "the checksum of \(subject) is wrong", subject: subject)
-        }
-        let value: CBOR
-        do throws(LifeboatError) {
-            value = try CBOR.decode(content)
-        } catch {
-            throw error.about(subject)
-        }
-        let fields = try CBORFields(value, of: subject)
+        let fields = try CBORFields(checksummed: payload, of: subject)
         repository = try fields.identifier(1)
         number = try fields.unsigned(2)
         time = try fields.unsigned(3)
