@@ -171,7 +171,7 @@ public final class Spool: Sendable {
     }
 
     /// Bytes in the outbox.
-    func usedBytes() throws(LifeboatError) -> UInt64 {
+    public func usedBytes() throws(LifeboatError) -> UInt64 {
         var sum: UInt64 = 0
         guard Files.isDirectory(outbox.location) else { return 0 }
         try outbox.list("") { _, size throws(LifeboatError) in sum += size }

@@ -1,7 +1,7 @@
 import LifeboatCodec
 public import LifeboatCore
 public import LifeboatFormat
-public import LifeboatProtocol
+import LifeboatProtocol
 import LifeboatStore
 
 /// What a backup into a spool works with: where nodes are, and a session that puts into the outbox.
@@ -20,12 +20,13 @@ public struct SpoolSession {
 
     /// While the spool's lock is held.
     public init(
-        _ repository: Repository, _ ledger: Ledger, isDryRun: Bool, log: LogView, packBuffers: Int
+        _ repository: Repository, _ log: LogView, isDryRun: Bool, packBuffers: Int
     ) throws(LifeboatError) {
         guard let spool = repository.spool else {
             throw LifeboatError(.internalFault, "a repository outside a spool is spooled")
         }
         self.spool = spool
+        try (repository.store as? SpoolStore)?.recount()
         var notes = try spool.notes()
         try spool.clean(&notes)
         let records = try spool.records()
@@ -69,7 +70,7 @@ public struct SpoolSession {
         all.leaveFilesOpen()
         session = try WriteSession(
             repository,
-            isDryRun ? SessionOpening(readingOnly: log) : SessionOpening(spooling: ledger),
+            isDryRun ? SessionOpening(readingOnly: log) : SessionOpening(spooling: log.ledger),
             index: try Index(scanned: try usable.finish(), trusting: earlierPacks),
             packBuffers: packBuffers)
         usable.leaveFilesOpen()
@@ -131,8 +132,12 @@ extension Spool {
         _ repository: Repository, unusable: (LifeboatError) -> Void
     ) throws(LifeboatError) -> [Point] {
         var points: [Point] = []
-        let isBlocked = Set(try notes().blocked.map(\.number))
-        for record in try records() where record.repository == repository.id {
+        guard isThere else { return [] }
+        let notes = try notes()
+        let isBlocked = Set(notes.blocked.map(\.number))
+        let isSent = Set(notes.sent.map(\.number))
+        for record in try records()
+        where record.repository == repository.id && !isSent.contains(record.number) {
             do throws(LifeboatError) {
                 guard let point = try point(record, repository) else { continue }
                 var waiting = point.record

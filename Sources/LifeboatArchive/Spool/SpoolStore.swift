@@ -15,6 +15,12 @@ final class SpoolStore: ObjectStore {
         limit = spool.limit
     }
 
+    /// Counts again what the outbox takes: other processes may have been at work.
+    func recount() throws(LifeboatError) {
+        let count = try spool.usedBytes()
+        used.withLock { $0 = count }
+    }
+
     var location: String { spool.path }
     var capabilities: StoreCapabilities { spool.outbox.capabilities }
 

@@ -8,6 +8,7 @@ extension Report {
         var table = TextTable([
             .left("id"), .left("time"), .left("machine"), .left("consistency"), .right("volumes"),
             .right("size"), .right("new"), .right("stored"), .left("verified"), .left("held"),
+            .left("place"),
         ])
         for point in points {
             let volumes = point.volumes
@@ -17,7 +18,7 @@ extension Report {
                 ByteText.describe(sum(volumes, \.size)),
                 ByteText.describe(sum(volumes, \.bytesNew)),
                 ByteText.describe(sum(volumes, \.bytesStored)), verified(point, TimeText.date),
-                point.isHeld ? "held" : "",
+                point.isHeld ? "held" : "", point.place.rawValue,
             ])
         }
         lines = points.isEmpty ? ["no points"] : table.lines
@@ -91,7 +92,8 @@ extension PointSummary {
             "tags": JSONValue(tags), "held": .bool(isHeld), "verified": verification,
             "program": .string(program),
             "writer": JSONValue(writer), "incarnation": JSONValue(incarnation),
-            "sequence": .integer(sequence),
+            "sequence": .integer(sequence), "place": .string(place.rawValue),
+            "counts": .bool(counts),
         ]
     }
 }
