@@ -170,6 +170,12 @@ public final class Spool: Sendable {
             bytes: Envelope.unsigned(.spoolRecord, record.payload))
     }
 
+    func replace(_ record: SpoolRecord) throws(LifeboatError) {
+        try outbox.replace(
+            ObjectNames.spoolRecord(record.number),
+            bytes: Envelope.unsigned(.spoolRecord, record.payload))
+    }
+
     /// Bytes in the outbox.
     public func usedBytes() throws(LifeboatError) -> UInt64 {
         var sum: UInt64 = 0

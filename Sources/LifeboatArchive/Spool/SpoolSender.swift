@@ -54,9 +54,12 @@ public final class SpoolSender {
     public func run(retries: Bool = true) throws(LifeboatError) -> Outcome {
         try spool.clean(&notes)
         try recogniseCommitted()
-        for record in try spool.records() {
+        for number in try spool.records().map(\.number) {
             try cancellation.check()
-            guard record.repository == repository.id else { continue }
+            // What was sent just now may have changed what it says of packs.
+            guard let record = try spool.records().first(where: { $0.number == number }),
+                record.repository == repository.id
+            else { continue }
             let known = notes.blocked.first { $0.number == record.number }
             if let known, !retries {
                 outcome.blocked.append((record.body, advised(record, known.value)))
@@ -98,7 +101,8 @@ public final class SpoolSender {
                 + "the next backup makes a whole point")
     }
 
-    private func send(_ record: SpoolRecord) throws(LifeboatError) {
+    private func send(_ waiting: SpoolRecord) throws(LifeboatError) {
+        var record = waiting
         guard let point = try readPoint(record) else {
             throw blocked(record, "the secret of its domain is not at hand")
         }
@@ -119,13 +123,13 @@ public final class SpoolSender {
         let session = try WriteSession(repository, opening, index: index, packBuffers: 3)
         defer { session.end() }
         do throws(LifeboatError) {
-            let free = try missingPacks(record, session, inherited)
             try check(record, point.body, session, index)
-            let byteCount = try put(free, record, session)
+            let missing = try missingPacks(&record, session, inherited)
+            let byteCount = try put(missing, record, session)
             let body = resealable(point.body, record, opening.ledger)
             let sent = try session.commit(body, time: record.time) {
                 digest throws(LifeboatError) in
-                notes.bodies.append(.init(record.number, digest))
+                notes.bodies.append(.init(waiting.number, digest))
                 try spool.save(notes)
             }
             try finish(record, sent.id, byteCount)
@@ -183,9 +187,9 @@ public final class SpoolSender {
 
     // MARK: packs
 
-    /// The packs that the repository does not have and that may be put.
+    /// The packs that the repository does not have, each under a name that may be put.
     private func missingPacks(
-        _ record: SpoolRecord, _ session: WriteSession, _ inherited: Set<Digest>
+        _ record: inout SpoolRecord, _ session: WriteSession, _ inherited: Set<Digest>
     ) throws(LifeboatError) -> [Digest] {
         let ledger = session.opening.ledger
         let taken = Set(session.stored.packs)
@@ -195,16 +199,43 @@ public final class SpoolSender {
             let isGivenUp =
                 ledger.packs[pack] != nil || ledger.condemned[reference] != nil
                 || ledger.doomed.contains(reference)
-            // A name that may have been deleted is never put again: the deletion may still come.
-            guard !isGivenUp, !notes.attempted.contains(pack) || inherited.contains(pack) else {
-                throw blocked(
-                    record,
-                    "pack \(pack.short) was left unfinished by an earlier run, "
-                        + "and a keeper may have deleted it since")
-            }
-            missing.append(pack)
+            let isFree =
+                !isGivenUp && (!notes.attempted.contains(pack) || inherited.contains(pack))
+            missing.append(isFree ? pack : try rename(pack, &record))
         }
         return missing
+    }
+
+    /// Makes a pack anew, with the same frames: a name that a keeper may have found and deleted is
+    /// never put again, for the deletion may still come.
+    private func rename(
+        _ old: Digest, _ record: inout SpoolRecord
+    ) throws(LifeboatError) -> Digest {
+        let mover = FrameMover(
+            repository: repository.reading(through: spool.outbox),
+            domain: try repository.requireDomain())
+        let new: Digest
+        do throws(LifeboatError) {
+            let pack = try OpenPack.open(
+                old, store: spool.outbox, domains: repository.domains, recovery: nil)
+            let bytes = try mover.load(pack)
+            var cargo: [FrameMover.Cargo] = []
+            for frame in pack.directory.frames.indices {
+                cargo.append(try mover.take(.init(pack: pack, frame: frame), outOf: bytes))
+            }
+            new = try mover.store(cargo).name
+        } catch {
+            guard error.code == .damaged || error.code == .missing else { throw error }
+            throw blocked(record, "in the spool \(error.message)")
+        }
+        for var other in try spool.records() where other.number >= record.number {
+            other.packs = other.packs.map { $0 == old ? new : $0 }
+            other.earlierPacks = other.earlierPacks.map { $0 == old ? new : $0 }
+            try spool.replace(other)
+            if other.number == record.number { record = other }
+        }
+        try spool.outbox.delete(ObjectNames.pack(old))
+        return new
     }
 
     private func put(

@@ -1,0 +1,415 @@
+import Foundation
+import LifeboatArchive
+import LifeboatCodec
+import LifeboatCore
+import LifeboatFormat
+import LifeboatProtocol
+import LifeboatStore
+import LifeboatSystem
+import LifeboatTesting
+import Testing
+
+@testable import Lifeboat
+
+/// Backups without the store, and what is sent of them later: formats/spool.md.
+@Suite struct SpoolTests {
+    @Test func `points made without the store are sent in order and restore bit for bit`() throws {
+        let site = try SpoolSite(seed: 1)
+        let base = try site.backUpAndPrepare()
+        let objects = site.memory.names
+        let local = try site.backUpToSpool(3)
+        #expect(site.memory.names == objects, "an offline backup touched the store")
+        let waiting = try site.spool.points(try site.spooled()) { _ in }
+        #expect(waiting.map(\.id) == local)
+        #expect(waiting.map(\.body.parent) == [base] + local.dropLast())
+        #expect(waiting.allSatisfy { $0.body.volumes[0].bytesUnchanged > 0 })
+
+        let outcome = try site.send()
+        #expect(outcome.sent.map(\.local) == local)
+        #expect(outcome.blocked.isEmpty)
+        let points = try site.catalog().points
+        #expect(points.map(\.id) == [base] + outcome.sent.map(\.point))
+        #expect(points.map(\.body.parent) == [.zero, base] + outcome.sent.map(\.point).dropLast())
+        #expect(points.dropFirst().map(\.body.ended) == waiting.map(\.body.ended))
+        #expect(points.dropFirst().map(\.record.time) == waiting.map(\.body.ended))
+        try site.expect(([base] + local).compactMap { site.contents[$0] })
+        #expect(try site.outbox().isEmpty)
+        #expect(site.packsPutTwice.isEmpty)
+        // Nothing is left to do, and the next point builds on the last one that was sent.
+        #expect(try site.send().sent.isEmpty)
+        site.change()
+        #expect(try site.backUp(site.host).parent == outcome.sent.last?.point)
+        try site.prune(0, steps: 3)
+        try site.expect(
+            try site.catalog().points.compactMap { point in
+                site.contents[point.id]
+                    ?? outcome.sent.first { $0.point == point.id }.flatMap {
+                        site.contents[$0.local]
+                    }
+            })
+    }
+
+    @Test(arguments: TestSeeds.all) func `an interrupted sending goes on, and sends nothing twice`(
+        seed: UInt64
+    ) throws {
+        let site = try SpoolSite(seed: seed)
+        var random = SeededGenerator(seed: seed &+ 1000)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(3)
+        for round in 0..<30 {
+            let store = FaultStore(
+                site.source, plan: .gone(after: Int(random.next() % 120), .unavailable))
+            let result = code { () throws(LifeboatError) in
+                do { try site.send(through: store) } catch let error as LifeboatError {
+                    throw error
+                } catch {
+                    throw LifeboatError(.internalFault, "\(error)")
+                }
+            }
+            #expect(result == nil || result == .unavailable, "seed \(seed), round \(round)")
+            switch random.next() % 4 {
+            case 0: try site.prune(Int(random.next() % 2))
+            case 1: try site.backUp(site.other, machine: "mail", bytes: random.bytes(40000))
+            default: break
+            }
+        }
+        let outcome = try site.send()
+        #expect(outcome.blocked.isEmpty, "seed \(seed)")
+        #expect(try site.spool.waiting().isEmpty)
+        try site.expect(([base] + local).compactMap { site.contents[$0] }, "seed \(seed)")
+        #expect(site.packsPutTwice.isEmpty, "seed \(seed)")
+        try site.prune(0, steps: 3)
+        try site.prune(1, steps: 3)
+        try site.expect(([base] + local).compactMap { site.contents[$0] }, "seed \(seed), pruned")
+    }
+
+    @Test func `after each call that a sending can die at nothing is put twice`() throws {
+        var calls = 0
+        while true {
+            let site = try SpoolSite(seed: 2)
+            let base = try site.backUpAndPrepare()
+            let local = try site.backUpToSpool(2)
+            let store = FaultStore(site.source, plan: .gone(after: calls, .unavailable))
+            var isOver = false
+            do {
+                try site.send(through: store)
+                isOver = store.faultCount == 0
+            } catch let error as LifeboatError {
+                #expect(error.code == .unavailable)
+            }
+            let outcome = try site.send()
+            #expect(outcome.blocked.isEmpty, "after \(calls)")
+            #expect(site.packsPutTwice.isEmpty, "after \(calls)")
+            try site.expect(([base] + local).compactMap { site.contents[$0] }, "after \(calls)")
+            if isOver { break }
+            calls += 3
+        }
+        #expect(calls > 20)
+    }
+
+    @Test(arguments: TestSeeds.all) func `lost replies and failures harm no point`(
+        seed: UInt64
+    ) throws {
+        let site = try SpoolSite(seed: seed)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(2)
+        let store = FaultStore(
+            site.source,
+            plan: .seeded(
+                seed, probability: 0.02, [.fail(.unavailable), .lostReply(.unavailable)]))
+        for _ in 0..<40 {
+            do { try site.send(through: store) } catch let error as LifeboatError {
+                #expect(error.code == .unavailable, "seed \(seed): \(error)")
+            }
+        }
+        try site.send()
+        try site.expect(([base] + local).compactMap { site.contents[$0] }, "seed \(seed)")
+    }
+
+    @Test func `a run that died between commit and removal does not commit again`() throws {
+        let site = try SpoolSite(seed: 3)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        // The spool as it is when the entry is put that adds the point.
+        let copy = site.folder.file("copy")
+        let path = site.spool.path
+        site.source.beforePut { name in
+            guard name.hasPrefix(ObjectNames.logPrefix) else { return }
+            try? FileManager.default.removeItem(atPath: copy)
+            try? FileManager.default.copyItem(atPath: path, toPath: copy)
+        }
+        try site.send()
+        site.source.beforePut(nil)
+        #expect(try site.catalog().points.count == 2)
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: copy, toPath: path)
+        #expect(try site.spool.waiting().count == 1)
+        let again = try site.send()
+        #expect(again.sent.map(\.local) == local)
+        #expect(try site.catalog().points.map(\.id) == [base, again.sent[0].point])
+        #expect(try site.outbox().isEmpty)
+        #expect(site.packsPutTwice.isEmpty)
+    }
+
+    @Test func `packs of a dead run that a keeper may have deleted get new names`() throws {
+        let site = try SpoolSite(seed: 4)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        let before = Set(try site.outbox())
+        // Dies when the packs are there, and before the point is.
+        let store = FaultStore(site.source)
+        site.source.beforePut { name in
+            if name.hasPrefix(ObjectNames.indexPrefix) {
+                store.follow(.gone(after: 0, .unavailable))
+            }
+        }
+        #expect(throws: LifeboatError.self) { try site.send(through: store) }
+        site.source.beforePut(nil)
+        let sent = before.filter { site.source.counts[$0] != nil }
+        #expect(!sent.isEmpty)
+        // The keeper takes them for garbage, but the session that put them is still open.
+        try site.prune(0, steps: 3)
+        #expect(sent.allSatisfy { site.memory.names.contains($0) })
+        let outcome = try site.send()
+        #expect(outcome.sent.map(\.local) == local)
+        #expect(site.packsPutTwice.isEmpty)
+        try site.prune(0, steps: 4)
+        #expect(sent.allSatisfy { !site.memory.names.contains($0) })
+        try site.expect(([base] + local).compactMap { site.contents[$0] })
+    }
+
+    @Test func `keepers may collect whatever the base does not need`() throws {
+        let site = try SpoolSite(seed: 5)
+        // Chunks that the base does not have any more, and that come back.
+        let first = try site.backUp(site.host).point
+        let bytes = site.contents[try #require(first)] ?? []
+        site.change(8)
+        let base = try site.backUpAndPrepare()
+        let result = try site.backUp(try site.spooled(), bytes: bytes)
+        let local = try #require(result.point)
+        var policy = RetentionPolicy()
+        policy.last = 1
+        _ = try Operations(on: site.keepers[0]).forget(
+            ForgetOptions(.policy(policy, RetentionGrouping())))
+        try site.prune(0, steps: 4)
+        #expect(try site.send().sent.count == 1)
+        try site.prune(1, steps: 4)
+        try site.expect([base, local].compactMap { site.contents[$0] })
+    }
+
+    @Test func `without its base a point is not sent, and says so`() throws {
+        let site = try SpoolSite(seed: 6)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(2)
+        // Another host makes the machine's newest point, so that the base can be forgotten.
+        try site.backUp(site.other, bytes: SpoolSite.unrelated)
+        _ = try Operations(on: site.keepers[0]).forget(ForgetOptions(.points([base.hex])))
+        try site.prune(0, steps: 4)
+        let outcome = try site.send()
+        #expect(outcome.sent.isEmpty)
+        #expect(outcome.blocked.map(\.local) == local)
+        let error = try #require(outcome.blocked.first?.error)
+        #expect(error.message.contains(local[0].short) && error.message.contains("base"))
+        #expect(error.advice?.contains("spool drop") == true)
+        try site.expect([SpoolSite.unrelated])
+        #expect(try site.spool.waiting().allSatisfy { $0.fault != nil })
+        // Nothing more is built on them; what comes next is whole.
+        let next = try site.backUp(try site.spooled())
+        #expect(!local.contains(next.parent ?? .zero))
+        // Dropping the first drops what may rely on it.
+        #expect(try site.drop(local[0].hex) == 3)
+        #expect(try site.outbox().isEmpty)
+        let whole = try site.backUpAndPrepare()
+        try site.expect([SpoolSite.unrelated, site.contents[whole] ?? []])
+    }
+
+    @Test func `a base that was forgotten is no harm while all of it is there`() throws {
+        let site = try SpoolSite(seed: 7)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        let bytes = try #require(site.contents[base])
+        try site.backUp(site.other, bytes: bytes)
+        _ = try Operations(on: site.keepers[0]).forget(ForgetOptions(.points([base.hex])))
+        try site.prune(0, steps: 4)
+        #expect(try site.send().sent.map(\.local) == local)
+        try site.prune(0, steps: 4)
+        let points = try site.catalog().points
+        #expect(points.count == 2)
+        let sent = try #require(site.contents[local[0]])
+        try site.expect(
+            points.map { $0.record.member == site.other.writer?.writer ? bytes : sent })
+    }
+
+    @Test func `another host writes the same machine meanwhile`() throws {
+        let site = try SpoolSite(seed: 8)
+        let base = try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        let other = try #require(try site.backUp(site.other, bytes: SpoolSite.unrelated).point)
+        let outcome = try site.send()
+        #expect(outcome.sent.count == 1)
+        let expected = [base, local[0], other].compactMap { site.contents[$0] }
+        try site.expect(expected)
+        try site.prune(0, steps: 3)
+        try site.expect(expected)
+    }
+
+    @Test func `a writer that was revoked sends nothing`() throws {
+        let site = try SpoolSite(seed: 9)
+        try site.backUpAndPrepare()
+        try site.backUpToSpool(1)
+        let admin = try site.opener.open("admin", nil, withRecovery: true)
+        let member = try #require(site.host.writer?.writer)
+        _ = try admin.suspend(member)
+        _ = try admin.refreshed().revoke(member, heads: try admin.readLog().heads)
+        // The spool cannot know; the repository does.
+        try site.backUpToSpool(1)
+        let puts = site.source.counts
+        #expect(throws: LifeboatError.self) { try site.send() }
+        #expect(site.source.counts == puts)
+        #expect(try site.catalog().points.count == 1)
+        #expect(try site.spool.waiting().count == 2)
+    }
+}
+
+/// Bounds, ownership and damage.
+@Suite struct SpoolBoundTests {
+    @Test func `a spool takes no more than it may`() throws {
+        let site = try SpoolSite(seed: 10)
+        try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        let used = try site.spool.usedBytes()
+        site.change(20)
+        let repository = try site.spooled(limit: used + 100_000)
+        let failure = #expect(throws: LifeboatError.self) { try site.backUp(repository) }
+        #expect(failure?.code == .full)
+        #expect(failure?.advice?.contains("spool send") == true)
+        // What did not become a point takes no room.
+        #expect(try site.spool.usedBytes() == used)
+        #expect(try site.spool.waiting().map(\.record.body) == local)
+        #expect(try site.send().sent.count == 1)
+    }
+
+    @Test func `what an interrupted backup left goes on as part of the next`() throws {
+        let site = try SpoolSite(seed: 11)
+        let base = try site.backUpAndPrepare()
+        site.change(10)
+        let repository = try site.spooled()
+        let spooling = try SpoolSession(
+            repository, try repository.readLog(), isDryRun: false, packBuffers: 3)
+        let chunk = [UInt8](repeating: 7, count: SpoolSite.chunkSize)
+        _ = try spooling.session.store(chunk, again: true)
+        try spooling.session.flush()
+        spooling.session.end()
+        #expect(try site.outbox().count == 1)
+        let local = try #require(try site.backUp(try site.spooled()).point)
+        #expect(try site.spool.waiting().first?.record.packs.count == 3)
+        #expect(try site.send().sent.count == 1)
+        try site.expect([base, local].compactMap { site.contents[$0] })
+    }
+
+    @Test func `without preparation there is no spool to open`() throws {
+        let site = try SpoolSite(seed: 12)
+        #expect(code { () throws(LifeboatError) in _ = try site.spooled() } == .missing)
+        try site.backUp(site.host)
+        #expect(code { () throws(LifeboatError) in _ = try site.spooled() } == .missing)
+    }
+
+    @Test func `a foreign directory is refused`() throws {
+        let site = try SpoolSite(seed: 13)
+        try site.backUpAndPrepare()
+        let elsewhere = try SpoolSite(seed: 14)
+        try elsewhere.backUp(elsewhere.host)
+        let repository = elsewhere.host
+        let path = site.spool.path
+        func prepare(_ path: String) -> LifeboatError.Code? {
+            code { () throws(LifeboatError) in
+                try Operations(on: repository).prepare(Spool(path: path, limit: 1), repository)
+            }
+        }
+        #expect(prepare(path) == .refused)
+        #expect(
+            code { () throws(LifeboatError) in
+                _ = try SpoolSender(
+                    repository, Spool(path: path, limit: 1), events: SilentSink(),
+                    cancellation: Cancellation())
+            } == .refused)
+        // A directory of somebody's own files.
+        let own = site.folder.file("own")
+        try Files.makeDirectories(own)
+        try Files.writeAtomically(own + "/letter", [1])
+        #expect(prepare(own) == .refused)
+        // Another state directory of the same repository.
+        let copied = try site.opener.open("copied", site.secret)
+        #expect(
+            code { () throws(LifeboatError) in
+                try Operations(on: copied).prepare(site.spool, copied)
+            } == .refused)
+    }
+
+    @Test(arguments: ["owner", "notes", "outbox/records/0000000000000001"])
+    func `a damaged spool is told`(name: String) throws {
+        let site = try SpoolSite(seed: 15)
+        try site.backUpAndPrepare()
+        try site.backUpToSpool(1)
+        try site.backUpToSpool(1)
+        let path = site.spool.path + "/" + name
+        var bytes = try Files.readWhole(path, limit: 1 << 20)
+        bytes[bytes.count / 2] ^= 0x11
+        try Files.writeAtomically(path, bytes)
+        do {
+            try site.send()
+            Issue.record("the damage was not noticed")
+        } catch let error as LifeboatError {
+            #expect(error.code == .damaged || error.code == .refused)
+        }
+        #expect(try site.catalog().points.count == 1)
+    }
+
+    @Test func `a pack that is damaged in the spool is not sent`() throws {
+        let site = try SpoolSite(seed: 16)
+        try site.backUpAndPrepare()
+        try site.backUpToSpool(1)
+        for name in try site.outbox() where name.hasPrefix(ObjectNames.packsPrefix) {
+            let path = site.spool.path + "/outbox/" + name
+            var bytes = try Files.readWhole(path, limit: 1 << 30)
+            bytes[bytes.count / 2] ^= 1
+            try Files.writeAtomically(path, bytes)
+        }
+        let outcome = try site.send()
+        #expect(outcome.sent.isEmpty && outcome.blocked.count == 1)
+        #expect(try site.catalog().points.count == 1)
+    }
+
+    @Test func `one process at a time`() throws {
+        let site = try SpoolSite(seed: 17)
+        try site.backUpAndPrepare()
+        let lock = try site.spool.lock()
+        #expect(code { () throws(LifeboatError) in _ = try site.spool.lock() } == .refused)
+        withExtendedLifetime(lock) {}
+    }
+
+    @Test func `the replica of a spool has no data and only what is needed`() throws {
+        let site = try SpoolSite(seed: 18)
+        try site.backUpAndPrepare()
+        for _ in 0..<3 {
+            site.change()
+            try site.backUpAndPrepare()
+        }
+        let local = try site.backUpToSpool(1)
+        let replica = DirectoryStore(path: site.spool.path + "/replica")
+        var names: [String: UInt64] = [:]
+        try replica.list("") { name, size throws(LifeboatError) in names[name.path] = size }
+        #expect(names.keys.count { $0.hasPrefix(ObjectNames.pointsPrefix) } == 1)
+        #expect(names.keys.count { $0.hasPrefix(ObjectNames.indexPrefix) } == 0)
+        #expect(names.values.reduce(0, +) < 24 * UInt64(SpoolSite.chunkSize))
+        #expect(try site.send().sent.map(\.local) == local)
+    }
+}
+
+extension SpoolSite {
+    /// A volume that has nothing in common with the others.
+    static let unrelated: [UInt8] = {
+        var generator = SeededGenerator(seed: 77)
+        return generator.bytes(24 * chunkSize)
+    }()
+}
