@@ -22,6 +22,7 @@ final class SpoolSite {
     let host: Repository
     let other: Repository
     let keepers: [Repository]
+    private let keeperSecret: WrappingSecret
     let spool: Spool
     /// What each point holds, by the id that it has where it is.
     var contents: [Digest: [UInt8]] = [:]
@@ -44,8 +45,9 @@ final class SpoolSite {
         let opener = Opener(folder: folder, source: source, recovery: recovery)
         host = try opener.open("host", secret)
         other = try opener.open("other", try opener.enrol(.writer))
+        keeperSecret = try opener.enrol(.keeper)
         keepers = [
-            try opener.open("keeper0", try opener.enrol(.keeper)),
+            try opener.open("keeper0", keeperSecret),
             try opener.open("keeper1", try opener.enrol(.keeper)),
         ]
     }
@@ -155,6 +157,21 @@ final class SpoolSite {
             options.maximumUnused = 0
             _ = try Operations(on: keepers[keeper]).prune(options)
         }
+    }
+
+    /// A keeper begins to fence a log, and dies before it says where that ends.
+    func announceFence(of incarnation: Identifier) throws {
+        let store = FaultStore(source)
+        let entries = Guarded(0)
+        source.beforePut { name in
+            guard name.hasPrefix(ObjectNames.logPrefix) else { return }
+            entries.withLock { $0 += 1 }
+            if entries.withLock({ $0 }) == 1 { store.follow(.gone(after: 0, .unavailable)) }
+        }
+        let keeper = try opener.open("keeper0", keeperSecret, store: store)
+        #expect(throws: LifeboatError.self) { try keeper.fence([incarnation]) }
+        source.beforePut(nil)
+        #expect(try catalog().points.contains { $0.record.isInDoubt })
     }
 
     // MARK: what there is

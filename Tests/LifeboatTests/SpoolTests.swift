@@ -208,6 +208,64 @@ import Testing
         try site.expect([base, local[0]].compactMap { site.contents[$0] })
     }
 
+    @Test func `what is made after a part was sent builds on what waits`() throws {
+        let site = try SpoolSite(seed: 20)
+        let base = try site.backUpAndPrepare()
+        var local = try site.backUpToSpool(2)
+        // The way is gone when the second point is begun.
+        let store = FaultStore(site.source)
+        let entries = Guarded(0)
+        site.source.beforePut { name in
+            guard name.hasPrefix(ObjectNames.logPrefix) else { return }
+            let count = entries.withLock { count in
+                count += 1
+                return count
+            }
+            if count == 3 { store.follow(.gone(after: 0, .unavailable)) }
+        }
+        #expect(throws: LifeboatError.self) { try site.send(through: store) }
+        site.source.beforePut(nil)
+        #expect(try site.spool.waiting().count == 1)
+        site.change(1)
+        let result = try site.backUp(try site.spooled())
+        #expect(result.parent == local[1])
+        #expect(result.volumes[0].bytesNew <= UInt64(SpoolSite.chunkSize))
+        #expect(!result.volumes[0].isDegraded)
+        local.append(try #require(result.point))
+        #expect(try site.send().sent.count == 2)
+        try site.expect(([base] + local).compactMap { site.contents[$0] })
+        #expect(site.packsPutTwice.isEmpty)
+    }
+
+    @Test func `a fence that may cut off what was committed is waited for`() throws {
+        let site = try SpoolSite(seed: 21)
+        try site.backUpAndPrepare()
+        try site.backUpToSpool(1)
+        let copy = site.folder.file("copy")
+        let path = site.spool.path
+        site.source.beforePut { name in
+            guard name.hasPrefix(ObjectNames.logPrefix) else { return }
+            try? FileManager.default.removeItem(atPath: copy)
+            try? FileManager.default.copyItem(atPath: path, toPath: copy)
+        }
+        try site.send()
+        site.source.beforePut(nil)
+        let sent = try #require(try site.catalog().points.last)
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: copy, toPath: path)
+        try site.announceFence(of: sent.record.incarnation)
+        #expect(
+            code { () throws(LifeboatError) in
+                do { try site.send() } catch let error as LifeboatError { throw error } catch {
+                    throw LifeboatError(.internalFault, "\(error)")
+                }
+            } == .refused)
+        #expect(try site.spool.waiting().count == 1)
+        _ = try Operations(on: site.keepers[0]).fence(
+            .named([sent.record.incarnation.hex]))
+        #expect(try site.send().sent.map(\.point) == [sent.id])
+    }
+
     @Test func `keepers may collect whatever the base does not need`() throws {
         let site = try SpoolSite(seed: 5)
         // Chunks that the base does not have any more, and that come back.

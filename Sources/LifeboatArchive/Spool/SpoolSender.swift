@@ -85,7 +85,7 @@ public final class SpoolSender {
         guard !notes.bodies.isEmpty else { return }
         let ledger = try repository.readLog().ledger
         for record in try spool.records() {
-            if let known = recognised(record, ledger) { try finish(record, known, 0) }
+            if let known = try recognised(record, ledger) { try finish(record, known, 0) }
         }
         try spool.clean(&notes)
     }
@@ -111,7 +111,7 @@ public final class SpoolSender {
         }
         let opening = try SessionOpening(repository)
         defer { opening.end() }
-        if let known = recognised(record, opening.ledger) {
+        if let known = try recognised(record, opening.ledger) {
             // What dead sessions left is for the next one; else nothing keeps this one open.
             if opening.session?.abandoned.allSatisfy(\.packs.isEmpty) == true {
                 opening.session?.close()
@@ -149,10 +149,20 @@ public final class SpoolSender {
     }
 
     /// The id of the point that an earlier run committed; `nil` when none did.
-    private func recognised(_ record: SpoolRecord, _ ledger: Ledger) -> Digest? {
+    private func recognised(
+        _ record: SpoolRecord, _ ledger: Ledger
+    ) throws(LifeboatError) -> Digest? {
         let bodies = Set(notes.bodies.filter { $0.number == record.number }.map(\.value))
-        guard !bodies.isEmpty else { return nil }
-        return ledger.allPoints.values.first { bodies.contains($0.body) }?.id
+        guard !bodies.isEmpty,
+            let point = ledger.allPoints.values.first(where: { bodies.contains($0.body) })
+        else { return nil }
+        guard !point.isInDoubt else {
+            throw LifeboatError(
+                .refused, "a keeper is ending the log that may have point \(record.body.short)",
+                subject: ObjectNames.logEntry(point.incarnation, point.sequence).path,
+                advice: "send it again when that is done; see: lifeboat session list")
+        }
+        return point.id
     }
 
     /// Notes that the repository has a point, and removes what it had here.
@@ -165,6 +175,9 @@ public final class SpoolSender {
             Sent(
                 local: record.body, point: id, packs: record.packs.count, byteCount: byteCount))
         events.tell(.note("sent point \(record.body.short) from the spool: it is \(id.short) now"))
+        if try spool.records().contains(where: { $0.bases.contains(record.body) }) {
+            try spool.keepNodes(of: record)
+        }
         try spool.remove(record)
     }
 
