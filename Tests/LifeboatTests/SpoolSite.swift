@@ -30,10 +30,12 @@ final class SpoolSite {
     private(set) var generator: SeededGenerator
 
     static let chunkSize = 16384
+    /// Four leaves of a block map.
+    static let chunkCount = 128
 
     init(seed: UInt64, limit: UInt64 = 1 << 30) throws {
         generator = SeededGenerator(seed: seed)
-        volume = generator.bytes(24 * Self.chunkSize)
+        volume = generator.bytes(Self.chunkCount * Self.chunkSize)
         folder = try TemporaryDirectory()
         source = PutLog(memory)
         recovery = RecoveryKey.generate(repository: .random())
@@ -93,11 +95,12 @@ final class SpoolSite {
     // MARK: what happens
 
     /// Changes some chunks of the host's volume.
-    func change(_ count: Int = 3) {
+    func change(_ count: Int = 3, in chunks: Range<Int> = 0..<chunkCount) {
         for _ in 0..<count {
-            let chunk = Int(generator.next() % 24) * Self.chunkSize
+            let chunk = chunks.lowerBound + Int(generator.next() % UInt64(chunks.count))
+            let start = chunk * Self.chunkSize
             volume.replaceSubrange(
-                chunk..<chunk + Self.chunkSize, with: generator.bytes(Self.chunkSize))
+                start..<start + Self.chunkSize, with: generator.bytes(Self.chunkSize))
         }
     }
 
@@ -125,9 +128,11 @@ final class SpoolSite {
 
     /// Points in the spool, each after a change.
     @discardableResult
-    func backUpToSpool(_ count: Int = 1) throws -> [Digest] {
+    func backUpToSpool(
+        _ count: Int = 1, in chunks: Range<Int> = 0..<chunkCount
+    ) throws -> [Digest] {
         try (0..<count).map { _ in
-            change()
+            change(in: chunks)
             let result = try backUp(try spooled())
             #expect(result.place == .local)
             return try #require(result.point)

@@ -211,7 +211,8 @@ import Testing
     @Test func `what is made after a part was sent builds on what waits`() throws {
         let site = try SpoolSite(seed: 20)
         let base = try site.backUpAndPrepare()
-        var local = try site.backUpToSpool(2)
+        // The second point has nodes of the first one, which goes before it.
+        var local = try site.backUpToSpool(in: 0..<32) + site.backUpToSpool(in: 96..<128)
         // The way is gone when the second point is begun.
         let store = FaultStore(site.source)
         let entries = Guarded(0)
@@ -226,7 +227,7 @@ import Testing
         #expect(throws: LifeboatError.self) { try site.send(through: store) }
         site.source.beforePut(nil)
         #expect(try site.spool.waiting().count == 1)
-        site.change(1)
+        site.change(1, in: 32..<64)
         let result = try site.backUp(try site.spooled())
         #expect(result.parent == local[1])
         #expect(result.volumes[0].bytesNew <= UInt64(SpoolSite.chunkSize))
@@ -264,6 +265,24 @@ import Testing
         _ = try Operations(on: site.keepers[0]).fence(
             .named([sent.record.incarnation.hex]))
         #expect(try site.send().sent.map(\.point) == [sent.id])
+    }
+
+    @Test func `who takes over and dies at once leaves all to the next`() throws {
+        let site = try SpoolSite(seed: 22)
+        try site.backUpAndPrepare()
+        let local = try site.backUpToSpool(1)
+        // First when the packs are there, then as soon as the dead session is ended.
+        for prefix in [ObjectNames.indexPrefix, ObjectNames.logPrefix, ObjectNames.logPrefix] {
+            let store = FaultStore(site.source)
+            site.source.beforePut { name in
+                if name.hasPrefix(prefix) { store.follow(.gone(after: 0, .unavailable)) }
+            }
+            #expect(throws: LifeboatError.self) { try site.send(through: store) }
+            site.source.beforePut(nil)
+        }
+        #expect(try site.send().sent.map(\.local) == local)
+        let packs = site.source.counts.filter { $0.key.hasPrefix(ObjectNames.packsPrefix) }
+        #expect(packs.count == 4 && packs.values.allSatisfy { $0 == 1 })
     }
 
     @Test func `keepers may collect whatever the base does not need`() throws {
@@ -489,7 +508,7 @@ import Testing
         try replica.list("") { name, size throws(LifeboatError) in names[name.path] = size }
         #expect(names.keys.count { $0.hasPrefix(ObjectNames.pointsPrefix) } == 1)
         #expect(names.keys.count { $0.hasPrefix(ObjectNames.indexPrefix) } == 0)
-        #expect(names.values.reduce(0, +) < 24 * UInt64(SpoolSite.chunkSize))
+        #expect(names.values.reduce(0, +) < UInt64(SpoolSite.chunkCount * SpoolSite.chunkSize) / 4)
         #expect(try site.send().sent.map(\.local) == local)
     }
 }
@@ -498,6 +517,6 @@ extension SpoolSite {
     /// A volume that has nothing in common with the others.
     static let unrelated: [UInt8] = {
         var generator = SeededGenerator(seed: 77)
-        return generator.bytes(24 * chunkSize)
+        return generator.bytes(chunkCount * chunkSize)
     }()
 }

@@ -57,7 +57,8 @@ final class OpenSession: @unchecked Sendable {
             }
         } catch {
             for (journal, _) in dead { journal.release() }
-            try? journal.remove()
+            // The entry that ends them may stand: then this journal is what the next session has.
+            if journal.isEmpty { try? journal.remove() } else { journal.release() }
             throw error
         }
     }

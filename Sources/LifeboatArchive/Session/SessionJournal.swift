@@ -81,6 +81,9 @@ final class SessionJournal: @unchecked Sendable {
         try Files.syncDirectory(Files.parent(of: path))
     }
 
+    /// Whether no pack was noted.
+    var isEmpty: Bool { (try? file.size()) == 0 }
+
     /// Remembers nothing any more.
     func clear() throws(LifeboatError) { try file.truncate(to: 0) }
 
