@@ -231,6 +231,14 @@ final class SpoolSite {
     }
 }
 
+extension SpoolSite {
+    /// A volume that has nothing in common with the others.
+    static let unrelated: [UInt8] = {
+        var generator = SeededGenerator(seed: 77)
+        return generator.bytes(chunkCount * chunkSize)
+    }()
+}
+
 /// A store that counts how often each name was put with success.
 final class PutLog: ObjectStore {
     private let inner: any ObjectStore

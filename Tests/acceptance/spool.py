@@ -217,7 +217,7 @@ def killed_while_sending():
     lab.link("resume")
     source = random.Random(f"kills {FIRST_SEED}")
     killed = 0
-    for number in range(12):
+    for number in range(9):
         process = lab.start("spool", "send", *lab.secret)
         try:
             process.wait(source.uniform(0.02, 0.6))
@@ -225,7 +225,7 @@ def killed_while_sending():
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-        if number % 4 == 3:
+        if number % 3 == 2:
             keeper.run("prune", "--max-unused", "0", *keeper.secret).expect(0)
     check(killed > 2, f"only {killed} runs were killed")
     lab.run("spool", "send", *lab.secret).expect(0)
