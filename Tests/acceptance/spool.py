@@ -215,12 +215,14 @@ def killed_while_sending():
         lab.change()
         lab.back_up("local")
     lab.link("resume")
+    # However fast this machine is, no run gets far.
+    lab.proxy.add("delay", match="^PUT", milliseconds=150)
     source = random.Random(f"kills {FIRST_SEED}")
     killed = 0
     for number in range(9):
         process = lab.start("spool", "send", *lab.secret)
         try:
-            process.wait(source.uniform(0.02, 0.6))
+            process.wait(source.uniform(0.02, 0.8))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -228,6 +230,7 @@ def killed_while_sending():
         if number % 3 == 2:
             keeper.run("prune", "--max-unused", "0", *keeper.secret).expect(0)
     check(killed > 2, f"only {killed} runs were killed")
+    lab.proxy.decisions.deciders = [lab.puts]
     lab.run("spool", "send", *lab.secret).expect(0)
     lab.adopt_ids()
     equal(lab.waiting(), [], "what waits")
