@@ -11,6 +11,15 @@ extension Operations {
     func openRepository(readsOnly: Bool = false) throws(LifeboatError) -> Repository {
         if let opened { return try opened.refreshed() }
         let store = try access.store(events: events, cancellation: cancellation)
+        let (secret, recovery) = try secrets()
+        return try Repository.open(
+            store, secret: readsOnly && recovery != nil ? nil : secret, recovery: recovery,
+            stateRoot: access.stateDirectory,
+            cacheRoot: access.cacheDirectory)
+    }
+
+    /// What `access` opens a repository with.
+    func secrets() throws(LifeboatError) -> (secret: WrappingSecret?, recovery: RecoveryKey?) {
         var secret: WrappingSecret?
         var recovery: RecoveryKey?
         switch access.secret {
@@ -22,10 +31,7 @@ extension Operations {
         if recovery == nil, let path = access.recoveryKeyFile {
             recovery = try RecoveryKey(file: path)
         }
-        return try Repository.open(
-            store, secret: readsOnly && recovery != nil ? nil : secret, recovery: recovery,
-            stateRoot: access.stateDirectory,
-            cacheRoot: access.cacheDirectory)
+        return (secret, recovery)
     }
 
     /// Tells what is wrong with the log or with points, without giving up on the rest.

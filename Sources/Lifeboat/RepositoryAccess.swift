@@ -29,6 +29,9 @@ public struct RepositoryAccess: Sendable {
     public var cacheDirectory: String
     /// The variables by which credentials for object stores are found, such as `AWS_PROFILE`.
     public var environment: [String: String]
+    /// Where backups go while the store cannot be reached, whatever its link says; `nil` where the
+    /// link decides.
+    public var spool: SpoolSettings?
     /// How the store may be reached.
     public let network: NetworkOptions
     /// What all connections of this access, and of its copies, share.
@@ -58,7 +61,9 @@ public struct RepositoryAccess: Sendable {
 
     /// Finds out what can be known before anything is asked of the store: credentials that are
     /// missing, limits that cannot hold, a link that is suspended.
-    public func check() throws(LifeboatError) {
+    ///
+    /// `usesSpool`: whether a suspended link is no fault where there is a spool.
+    public func check(usesSpool: Bool = false) throws(LifeboatError) {
         if case .directory = try StoreLocation(location) {
             guard !network.isRestricted else {
                 throw LifeboatError(
@@ -66,9 +71,42 @@ public struct RepositoryAccess: Sendable {
                     subject: location,
                     advice: "leave out limits, source address and interface")
             }
+            guard spool == nil else {
+                throw LifeboatError(
+                    .usage, "a directory needs no spool", subject: location,
+                    advice: "leave out --spool")
+            }
             return
         }
-        _ = try store(cancellation: nil)
+        do throws(LifeboatError) {
+            _ = try store(cancellation: nil)
+        } catch {
+            guard usesSpool, error.code == .suspended, try spoolSettings() != nil else {
+                throw error
+            }
+        }
+    }
+
+    /// Where backups go while the store cannot be reached; `nil` for nowhere.
+    func spoolSettings() throws(LifeboatError) -> SpoolSettings? {
+        if let spool { return spool }
+        let place = try StoreLocation(location)
+        if case .directory = place { return nil }
+        do throws(LifeboatError) {
+            _ = try store(cancellation: nil)
+        } catch {
+            guard error.code == .suspended else { throw error }
+        }
+        return connections.spool(for: place)
+    }
+
+    /// The repository's place as its store would name it.
+    func placeName() throws(LifeboatError) -> String {
+        switch try StoreLocation(location) {
+        case .directory(let path): path
+        case .s3(let location): location.description
+        case .swift(let location): location.description
+        }
     }
 
     /// Opens the store at `place`, by default at `location`; `makes` the directory, bucket or

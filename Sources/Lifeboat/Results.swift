@@ -43,10 +43,19 @@ public struct VolumeBackupResult: Sendable {
     public var warnings: [String]
 }
 
+/// Where a point is.
+public enum PointPlace: String, Sendable {
+    /// In the repository.
+    case remote
+    /// In this host's spool, until it can be sent.
+    case local
+}
+
 /// What `backup` did.
 public struct BackupResult: Sendable {
     /// `nil` for a dry run.
     public var point: Digest?
+    public var place = PointPlace.remote
     public var machine: String
     public var consistency: ConsistencyLevel
     public var parent: Digest?
@@ -96,6 +105,10 @@ public struct PointSummary: Sendable {
     public var verifiedDepth: String?
     /// Whether it is on hold: nobody can forget it.
     public var isHeld = false
+    public var place = PointPlace.remote
+    /// Whether it counts as protection of the repository: a point in a spool does only if that was
+    /// decided.
+    public var counts = true
 }
 
 /// What `diff` found for one volume.

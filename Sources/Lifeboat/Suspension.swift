@@ -42,6 +42,8 @@ public struct SuspensionResult: Hashable, Sendable {
     public var suspendedSince: UInt64?
     /// Whether it was otherwise before.
     public var isChanged: Bool
+    /// The spool of a link that may be used again, and what waits there; `nil` without one.
+    public var spool: SpoolSummary?
 }
 
 extension Operations {
@@ -64,9 +66,14 @@ extension Operations {
     ) throws(LifeboatError) -> SuspensionResult {
         switch target.kind {
         case .link:
-            let isChanged = try LinkControl(options, stateDirectory: stateDirectory)
-                .resume(target.name)
-            return SuspensionResult(target: target, suspendedSince: nil, isChanged: isChanged)
+            let control = try LinkControl(options, stateDirectory: stateDirectory)
+            let isChanged = try control.resume(target.name)
+            var result = SuspensionResult(
+                target: target, suspendedSince: nil, isChanged: isChanged)
+            let link = try control.summaries().first { $0.name == target.name }
+            // That is no reason not to resume it.
+            result.spool = link?.spool.flatMap { try? spooledPoints($0) }
+            return result
         }
     }
 }

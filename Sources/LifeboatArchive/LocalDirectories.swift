@@ -4,7 +4,7 @@ import LifeboatSystem
 /// What this host keeps about one repository: state that matters, and a cache that does not.
 ///
 /// State: `trusted`, `heads`, `log-*`, `lock-*`, `sessions/`, `fingerprints/`, `restores/`, `checks/`,
-/// `replicas/`.
+/// `replicas/`, `identity`.
 /// Cache: `index/` with opened index runs, `checkpoints/` with the newest one, `points/` with opened
 /// bodies.
 public struct LocalDirectories: Sendable {
@@ -15,6 +15,8 @@ public struct LocalDirectories: Sendable {
     /// Each folder is the state directory of its replica too: where the repository stands says
     /// nothing of how far a replica is.
     public let replicas: String
+    /// What volumes looked like when their newest points were made, also those of a spool.
+    public let fingerprints: String
 
     /// - Throws: `.denied` and the like when a directory cannot be made.
     public init(
@@ -25,12 +27,15 @@ public struct LocalDirectories: Sendable {
             state: state, cache: cacheRoot + "/" + repository.hex, replicas: state + "/replicas")
     }
 
-    private init(state: String, cache: String, replicas: String) throws(LifeboatError) {
+    private init(
+        state: String, cache: String, replicas: String, fingerprints: String? = nil
+    ) throws(LifeboatError) {
         self.state = state
         self.cache = cache
         self.replicas = replicas
+        self.fingerprints = fingerprints ?? state + "/fingerprints"
         for directory in [
-            sessions, fingerprints, restores, checks, indexCache, checkpoints, pointCache,
+            sessions, self.fingerprints, restores, checks, indexCache, checkpoints, pointCache,
         ] {
             try Files.makeDirectories(directory)
         }
@@ -40,6 +45,33 @@ public struct LocalDirectories: Sendable {
     func ofReplica(_ name: String) throws(LifeboatError) -> LocalDirectories {
         try LocalDirectories(
             state: replicas + "/" + name, cache: cache + "/replicas/" + name, replicas: replicas)
+    }
+
+    /// What this host keeps about the spool at `path`: in the spool itself.
+    func ofSpool(_ path: String) throws(LifeboatError) -> LocalDirectories {
+        try LocalDirectories(
+            state: path + "/state", cache: path + "/cache", replicas: path + "/state/replicas",
+            fingerprints: fingerprints)
+    }
+
+    /// A random name of this state directory, made when it is first asked for.
+    func identity() throws(LifeboatError) -> Identifier {
+        let path = state + "/identity"
+        if !Files.exists(path) {
+            do throws(LifeboatError) {
+                try Files.writeAtomically(
+                    path, Array((Identifier.random().hex + "\n").utf8), replace: false)
+            } catch {
+                // Another process was faster.
+                guard error.code == .exists else { throw error }
+            }
+        }
+        let text = String(decoding: try Files.readWhole(path, limit: 1024), as: UTF8.self)
+        guard let identity = Identifier(hex: text.prefix { !$0.isNewline }) else {
+            throw LifeboatError(
+                .damaged, "the name of the state directory is unreadable", subject: path)
+        }
+        return identity
     }
 
     /// Part of the names of files that are not finished; their makers hold locks on them.
@@ -64,7 +96,6 @@ public struct LocalDirectories: Sendable {
     }
 
     public var sessions: String { state + "/sessions" }
-    public var fingerprints: String { state + "/fingerprints" }
     public var restores: String { state + "/restores" }
     var checks: String { state + "/checks" }
     public var indexCache: String { cache + "/index" }

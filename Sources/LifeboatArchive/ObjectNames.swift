@@ -25,6 +25,13 @@ public enum ObjectNames {
         ObjectName(replicaPrefix + padded(number, 16))
     }
 
+    /// Points that wait in a spool.
+    static let spoolRecordsPrefix = "records/"
+
+    static func spoolRecord(_ number: UInt64) -> ObjectName {
+        ObjectName(spoolRecordsPrefix + padded(number, 16))
+    }
+
     public static func configuration(_ number: UInt64) -> ObjectName {
         ObjectName(configurationPrefix + padded(number, 10))
     }

@@ -15,7 +15,15 @@ extension Repository {
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
             recovery: recovery, domain: domain, domains: domains, directories: directories,
-            isReplica: isReplica, fetcher: fetcher)
+            isReplica: isReplica, spool: spool, fetcher: fetcher)
+    }
+
+    /// The same repository, read through another store.
+    func reading(through store: any ObjectStore) -> Repository {
+        Repository(
+            store: store, configurations: configurations, rosters: rosters, writer: writer,
+            recovery: recovery, domain: domain, domains: domains, directories: directories,
+            isReplica: isReplica, spool: spool, fetcher: fetcher)
     }
 
     /// The roster in force now: one request when it has not changed.
@@ -71,6 +79,6 @@ extension Repository {
         return Repository(
             store: store, configurations: configurations, rosters: rosters, writer: writer,
             recovery: recovery, domain: domain, domains: domains, directories: directories,
-            isReplica: isReplica, fetcher: fetcher)
+            isReplica: isReplica, spool: spool, fetcher: fetcher)
     }
 }

@@ -27,6 +27,8 @@ public final class Repository: Sendable {
     public let directories: LocalDirectories
     /// Whether this place is a replica, which nobody writes to but who brings it up to date.
     public let isReplica: Bool
+    /// The spool that it was opened in, for want of its store; `nil` everywhere else.
+    public let spool: Spool?
     /// Log entries that were read, which never change.
     let fetcher: LogFetcher
 
@@ -34,9 +36,10 @@ public final class Repository: Sendable {
         store: any ObjectStore, configurations: ConfigurationChain, rosters: RosterChain,
         writer: WriterKeys?, recovery: RecoveryKey?, domain: DomainKeys?,
         domains: [Identifier: DomainKeys], directories: LocalDirectories,
-        isReplica: Bool = false, fetcher: LogFetcher = LogFetcher()
+        isReplica: Bool = false, spool: Spool? = nil, fetcher: LogFetcher = LogFetcher()
     ) {
         self.isReplica = isReplica
+        self.spool = spool
         self.fetcher = fetcher
         self.store = store
         self.configurations = configurations
@@ -136,7 +139,8 @@ public final class Repository: Sendable {
 
     /// What changes the repository is done where it stands, not at a replica.
     func refuseReplica() throws(LifeboatError) {
-        guard isReplica else { return }
+        // Into a spool the store itself lets nothing but packs and bodies.
+        guard isReplica, spool == nil else { return }
         throw LifeboatError(
             .refused, "this is a replica, to which nobody writes but replica sync",
             subject: store.location,

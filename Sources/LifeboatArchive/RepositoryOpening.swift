@@ -27,10 +27,11 @@ extension Repository {
         }
     }
 
-    /// `local`: what this host keeps about the repository of this id.
+    /// `local`: what this host keeps about the repository of this id; `spool`: where it is opened
+    /// instead of at its own place.
     static func open(
         _ store: any ObjectStore, secret: WrappingSecret?, recovery: RecoveryKey?,
-        local: (Identifier) throws(LifeboatError) -> LocalDirectories
+        spool: Spool? = nil, local: (Identifier) throws(LifeboatError) -> LocalDirectories
     ) throws(LifeboatError) -> Repository {
         var configurations = try ConfigurationChain.begin(store)
         let directories = try local(configurations.current.repository)
@@ -64,10 +65,10 @@ extension Repository {
         let domains = try domainKeys(configuration, writer, fullRecovery)
         let home = writer?.domain ?? configuration.domains[0].id
         return Repository(
-            store: locking(store, configuration), configurations: configurations, rosters: rosters,
-            writer: writer,
+            store: spool == nil ? locking(store, configuration) : store,
+            configurations: configurations, rosters: rosters, writer: writer,
             recovery: fullRecovery, domain: domains[home], domains: domains,
-            directories: directories, isReplica: isReplica)
+            directories: directories, isReplica: isReplica, spool: spool)
     }
 
     /// The configuration in force.

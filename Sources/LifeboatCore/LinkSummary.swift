@@ -26,6 +26,8 @@ public struct LinkSummary: Hashable, Sendable {
     public var nextChange: String?
     public var sourceAddress: String?
     public var interface: String?
+    /// Where backups go while it cannot be used; `nil` for nowhere.
+    public var spool: SpoolSettings?
     /// In milliseconds since 1970; `nil` if it is not suspended.
     public var suspendedSince: UInt64?
 

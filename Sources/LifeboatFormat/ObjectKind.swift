@@ -14,6 +14,8 @@ public enum ObjectKind: String, Sendable, CaseIterable {
     case checkRecord = "LBCK"
     case checkpoint = "LBCP"
     case replicaView = "LBRV"
+    case spoolRecord = "LBSR"
+    case spoolNotes = "LBSN"
 
     /// The format version that this build writes, and the newest it reads.
     public static let version: UInt16 = 1

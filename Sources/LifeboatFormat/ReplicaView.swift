@@ -32,39 +32,17 @@ public struct ReplicaView: Hashable, Sendable {
     /// Whether it leaves out any point.
     public var isPartial: Bool { !absentPoints.isEmpty || !absentPacks.isEmpty }
 
-    /// What the checksum of `payload` is of.
-    public var content: [UInt8] {
-        CBOR.map([
-            1: .bytes(repository.bytes), 2: .unsigned(number), 3: .unsigned(time),
-            4: .array(heads.map(\.payload)), 5: .joined(absentPoints), 6: .joined(absentPacks),
-        ]).encoded()
-    }
-
     public var payload: CBOR {
-        let content = content
-        return .map([
-            1: .bytes(content), 2: .unsigned(UInt64(CRC32.checksum(content))),
-        ])
+        .checksummed(
+            .map([
+                1: .bytes(repository.bytes), 2: .unsigned(number), 3: .unsigned(time),
+                4: .array(heads.map(\.payload)), 5: .joined(absentPoints),
+                6: .joined(absentPacks),
+            ]))
     }
 
     public init(payload: CBOR, subject: String) throws(LifeboatError) {
-        let frame = try CBORFields(payload, of: subject)
-        let content = try frame.bytes(1)
-        guard try frame.unsigned(2) == UInt64(CRC32.checksum(content)) else {
-            throw LifeboatError(.damaged, "the checksum of \(subject) is wrong", subject: subject)
-        }
-        try self.init(content: content, subject: subject)
-    }
-
-    /// - Throws: `.damaged` or `.unsupported` naming `subject`.
-    public init(content: [UInt8], subject: String) throws(LifeboatError) {
-        let value: CBOR
-        do throws(LifeboatError) {
-            value = try CBOR.decode(content)
-        } catch {
-            throw error.about(subject)
-        }
-        let fields = try CBORFields(value, of: subject)
+        let fields = try CBORFields(checksummed: payload, of: subject)
         repository = try fields.identifier(1)
         number = try fields.unsigned(2)
         time = try fields.unsigned(3)

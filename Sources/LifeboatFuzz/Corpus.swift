@@ -36,6 +36,8 @@ struct Corpus {
             ]
         case "checkrecord": [signed(.checkRecord, checkRecord().payload)]
         case "replicaview": [replicaView(points: 0), replicaView(points: 3)]
+        case "spoolrecord": [content(spoolRecord().payload)]
+        case "spoolnotes": [content(spoolNotes(0).payload), content(spoolNotes(2).payload)]
         case "point": [point(volumes: 1).payload.encoded(), point(volumes: 3).payload.encoded()]
         case "packheader": [packHeader(.data), packHeader(.metadata)]
         case "packdirectory": packDirectories()
@@ -195,12 +197,39 @@ struct Corpus {
 
     /// The content of a view, without its checksum.
     private mutating func replicaView(points count: Int) -> [UInt8] {
-        ReplicaView(
-            repository: identifier(), number: 7, time: 9,
-            heads: [.init(incarnation: identifier(), sequence: 1, digest: digest())],
-            absentPoints: (0..<count).map { _ in digest() },
-            absentPacks: (0..<count).map { _ in digest() }
-        ).content
+        content(
+            ReplicaView(
+                repository: identifier(), number: 7, time: 9,
+                heads: [.init(incarnation: identifier(), sequence: 1, digest: digest())],
+                absentPoints: (0..<count).map { _ in digest() },
+                absentPacks: (0..<count).map { _ in digest() }
+            ).payload)
+    }
+
+    private mutating func spoolRecord() -> SpoolRecord {
+        SpoolRecord(
+            repository: identifier(), number: 3, member: identifier(), domain: identifier(),
+            time: 9, body: digest(), bases: [digest()], packs: [digest(), digest()],
+            earlierPacks: [digest()], byteCount: 1 << 20)
+    }
+
+    private mutating func spoolNotes(_ count: Int) -> SpoolNotes {
+        var notes = SpoolNotes(repository: identifier())
+        for number in 0..<UInt64(count) {
+            notes.lastNumber = number
+            notes.attempted.insert(digest())
+            notes.bodies.append(.init(number, digest()))
+            notes.sent.append(.init(number, .init(local: digest(), point: digest())))
+            notes.blocked.append(.init(number, "its base is gone"))
+        }
+        return notes
+    }
+
+    private func content(_ payload: CBOR) -> [UInt8] {
+        guard case .map(let fields) = payload, case .bytes(let content)? = fields[1] else {
+            preconditionFailure("what is checksummed is a map of content and checksum")
+        }
+        return content
     }
 
     private mutating func point(volumes count: Int) -> PointBody {

@@ -117,6 +117,11 @@ public struct SessionProtocol: Sendable {
         return !isCondemned && !wasCondemned
     }
 
+    /// Whether a pack was condemned or doomed when this session read the logs before it opened.
+    public func wasCondemned(_ pack: Digest) -> Bool {
+        condemnedBefore.contains(ObjectReference(.pack, pack))
+    }
+
     private mutating func open() {
         condemnedBefore = ledger.doomed.union(ledger.condemned.keys)
         let sessions = Set(writing.log?.sessions.keys.map { $0 } ?? [])

@@ -58,7 +58,7 @@ import Testing
                 == #"{"links":[{"name":"office","carries":["s3.example.com"],"#
                 + #""upload":{"limit":20000000,"plain_limit":20000000,"set":false},"#
                 + #""download":{"limit":null,"plain_limit":null,"set":false},"windows":[],"#
-                + #""next_change":null,"source_address":null,"interface":null,"#
+                + #""next_change":null,"source_address":null,"interface":null,"spool":null,"#
                 + #""suspended":false,"since":null,"since_ms":null}]}"#)
         #expect(
             list.lines == [
@@ -86,8 +86,10 @@ import Testing
         #expect(
             report.json.text.hasPrefix(
                 #"{"kind":"link","name":"office","suspended":true,"since":"20"#))
-        #expect(report.json.text.hasSuffix(#","changed":true}"#))
-        #expect(try host.run("suspend", "office").json.text.hasSuffix(#","changed":false}"#))
+        #expect(report.json.text.hasSuffix(#","changed":true,"spooled_points":null}"#))
+        #expect(
+            try host.run("suspend", "office").json.text.hasSuffix(
+                #","changed":false,"spooled_points":null}"#))
         #expect(try host.run("link", "list").lines[1].contains("suspended since 20"))
         let error = try #require(host.error("stats", "--repo", repository))
         #expect(error.code == .suspended && ErrorReport(error).status.rawValue == 15)
@@ -101,7 +103,7 @@ import Testing
         #expect(
             try host.run("resume", "office").json.text
                 == #"{"kind":"link","name":"office","suspended":false,"since":null,"#
-                + #""since_ms":null,"changed":true}"#)
+                + #""since_ms":null,"changed":true,"spooled_points":null}"#)
         #expect(try host.run("resume", "office").lines == ["link office was not suspended"])
         #expect(host.error("stats", "--repo", repository)?.code == .missing)
     }

@@ -8,7 +8,7 @@ import Testing
         let commands = [
             "init", "backup", "points", "show", "diff", "stats", "restore", "verify",
             "forget", "hold", "release", "tag", "prune", "session", "lock", "replica", "pull",
-            "link", "suspend", "resume", "repo", "key", "index", "cache", "benchmark",
+            "link", "suspend", "resume", "spool", "repo", "key", "index", "cache", "benchmark",
             "completions", "manual",
         ]
         #expect(names == ["lifeboat.1"] + commands.map { "lifeboat-\($0).1" })

@@ -93,6 +93,9 @@ import Testing
         ["stats", "--interface", ""], ["stats", "--source-address", "host!name"],
         ["link", "limit", "a"], ["link", "limit", "a", "--clear", "--upload", "1MB/s"],
         ["link", "limit", "--clear"], ["suspend"], ["resume"],
+        ["backup", "a", "--spool", "/s"], ["backup", "a", "--spool-size", "1GiB"],
+        ["backup", "a", "--spool", "/s", "--spool-size", "0"],
+        ["spool", "drop"], ["spool", "drop", "4f1c", "--all"], ["spool", "list", "--spool", ""],
     ])
     func `a wrong command line is a usage error`(arguments: [String]) throws {
         let error = try #require(throws: (any Error).self) {

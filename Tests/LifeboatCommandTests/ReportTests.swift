@@ -18,7 +18,7 @@ import Testing
                 + #""bytes_new":1048576,"bytes_stored":524288,"bytes_zero":268435456,"#
                 + #""bytes_unchanged":134217728,"bytes_audited":0,"method":"full","#
                 + #""consistency":"crash","warnings":[]}],"bytes_metadata":4096,"#
-                + #""duration_seconds":2.5,"warnings":[],"dry_run":false}"#)
+                + #""duration_seconds":2.5,"warnings":[],"dry_run":false,"place":"remote"}"#)
     }
 
     @Test func `backup as text`() {
@@ -39,6 +39,49 @@ import Testing
         #expect(Report(result, isDryRun: false).status == status)
     }
 
+    @Test func `a spool as json and text`() throws {
+        let id = try #require(Digest(hex: point))
+        let other = try #require(Digest(hex: parent))
+        let waiting = [
+            SpoolSummary.Waiting(id: id, time: Samples.time, packs: 2, bytes: 4096, fault: nil),
+            SpoolSummary.Waiting(
+                id: other, time: Samples.time, packs: 1, bytes: 1024, fault: "its base is gone"),
+        ]
+        let spool = SpoolSummary(
+            settings: SpoolSettings(directory: "/spool", size: 1 << 30), isPrepared: true,
+            bytesUsed: 5120, points: waiting)
+        let report = Report(spool: spool)
+        let time = #""time":"2026-01-02T03:04:05.678Z","time_ms":1767323045678"#
+        let first = #"{"id":"\#(point)",\#(time),"packs":2,"bytes":4096,"fault":null}"#
+        #expect(
+            report.json.text
+                == #"{"directory":"/spool","size":1073741824,"bytes_used":5120,"#
+                + #""when":"suspended","counts":false,"prepared":true,"points":[\#(first),"#
+                + #"{"id":"\#(parent)",\#(time),"packs":1,"bytes":1024,"#
+                + #""fault":"its base is gone"}]}"#)
+        #expect(
+            report.lines.dropFirst() == [
+                "4f1c2a9b0d3e  2026-01-02 03:04:05Z      2  4.00 KiB  waits",
+                "9a0000000000  2026-01-02 03:04:05Z      1  1.00 KiB  cannot be sent",
+                "its base is gone", "spool /spool: 5.00 KiB of 1.00 GiB",
+            ])
+        #expect(spool.reminder?.hasPrefix("2 points wait in the spool (5.00 KiB)") == true)
+        var result = SpoolSendResult()
+        #expect(Report(sent: result).lines == ["nothing waits"])
+        result.sent = [.init(local: id, point: other, packs: 2, bytesSent: 4096)]
+        #expect(
+            Report(sent: result).json.text
+                == #"{"sent":[{"local":"\#(point)","point":"\#(parent)","packs":2,"#
+                + #""bytes_sent":4096}],"failed":[],"duration_seconds":0.0}"#)
+        #expect(Report(sent: result).status == .success)
+        result.failures = [.init(local: id, error: LifeboatError(.refused, "why", advice: "so"))]
+        #expect(
+            Report(sent: result).json.text.contains(
+                #""failed":[{"local":"\#(point)","message":"why","advice":"so"}]"#))
+        #expect(Report(sent: result).status == .refused)
+        #expect(Report(dropped: waiting).json.text.hasPrefix(#"{"dropped":[\#(first),"#))
+    }
+
     @Test func `points as json and text`() {
         let report = Report(points: [Samples.summary])
         let id = String(repeating: "ab", count: 16)
@@ -54,12 +97,20 @@ import Testing
                 + #""warnings":[]}],"#
                 + #""tags":{"a":"1","b":"2"},"held":false,"verified":{"time":"2026-01-02T03:04:05.678Z","#
                 + #""time_ms":1767323045678,"depth":"data"},"program":"lifeboat 0.1.0","#
-                + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7}]}"#)
+                + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7,"#
+                + #""place":"remote","counts":true}]}"#)
         #expect(
             report.lines.last
                 == "4f1c2a9b0d3e  2026-01-02 03:04:05Z  web      crash              1  1.00 GiB"
                 + "  1.00 MiB  512 KiB  2026-01-02 data")
         #expect(Report(points: []).lines == ["no points"])
+        var local = Samples.summary
+        local.place = .local
+        local.counts = false
+        let lines = Report(points: [Samples.summary, local]).lines
+        #expect(lines[1].hasSuffix("  remote") && lines[2].hasSuffix("  local"))
+        #expect(
+            Report(points: [local]).json.text.hasSuffix(#","place":"local","counts":false}]}"#))
         #expect(Report(points: []).json.text == #"{"points":[]}"#)
     }
 

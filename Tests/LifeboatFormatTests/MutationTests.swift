@@ -66,6 +66,12 @@ private func check(_ isRight: Bool) throws {
         envelope(.replicaView, Samples.replicaView.payload) {
             try ReplicaView(payload: $0, subject: "view").payload
         },
+        envelope(.spoolRecord, Samples.spoolRecord.payload) {
+            try SpoolRecord(payload: $0, subject: "record").payload
+        },
+        envelope(.spoolNotes, Samples.spoolNotes.payload) {
+            try SpoolNotes(payload: $0, subject: "notes").payload
+        },
         Target(name: "LBPT", seeds: [Samples.pointBody.payload.encoded()]) { bytes in
             let body = try PointBody(payload: try CBOR.decode(bytes), subject: "point")
             let again = try PointBody(payload: body.payload, subject: "point")

@@ -22,6 +22,10 @@ import Testing
         #expect(try CheckRecord(payload: record.payload, subject: "check") == record)
         let view = Samples.replicaView
         #expect(try ReplicaView(payload: view.payload, subject: "view") == view)
+        let waiting = Samples.spoolRecord
+        #expect(try SpoolRecord(payload: waiting.payload, subject: "record") == waiting)
+        let notes = Samples.spoolNotes
+        #expect(try SpoolNotes(payload: notes.payload, subject: "notes") == notes)
         let body = Samples.pointBody
         #expect(try PointBody(payload: body.payload, subject: "point") == body)
     }

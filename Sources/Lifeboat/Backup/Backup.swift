@@ -9,49 +9,54 @@ import LifeboatVolume
 extension Operations {
     /// Makes one recovery point of all sources.
     ///
+    /// While the store cannot be reached, and there is a spool for that, the point waits there.
     /// - Throws: `.unreadable` naming volume and range, `.refused` for a hint of another base,
-    ///   `.full` when the store has no room; what was stored until then is taken over next time.
+    ///   `.full` when store or spool have no room; what was stored until then is taken over next
+    ///   time.
     public func backup(_ options: BackupOptions) throws(LifeboatError) -> BackupResult {
+        try checkNames(options)
+        guard opened == nil, let settings = try access.spoolSettings() else {
+            return try backUp(options, to: try openRepository())
+        }
+        return try backUp(options, with: settings)
+    }
+
+    /// Makes one recovery point in a repository, or in the spool that it was opened in.
+    func backUp(
+        _ options: BackupOptions, to repository: Repository
+    ) throws(LifeboatError) -> BackupResult {
         let begun = Clock.milliseconds()
         let start = Clock.monotonicSeconds()
-        try checkNames(options)
-        let repository = try openRepository()
-        let member = try repository.requireWriter()
+        let lock = try repository.spool?.lock(waits: true, cancellation: cancellation)
+        defer { withExtendedLifetime(lock) {} }
+        _ = try repository.requireWriter()
         let log = try repository.readLog()
         try refuseDoubtfulKeepers(log)
-        let opening =
-            options.isDryRun
-            ? SessionOpening(readingOnly: log) : try SessionOpening(repository)
-        // A session that fails before it stores anything is closed when this host comes again.
-        defer { opening.end() }
-        // All points only where a certain one is needed: a parent is found without them.
-        let catalog =
-            options.parent == nil && options.changedExtents.isEmpty
-            ? try PointCatalog.newest(
-                repository, ledger: opening.ledger, machine: options.machine,
-                volumes: options.sources.map(\.name), member: member.writer)
-            : try PointCatalog(repository, ledger: opening.ledger)
-        warn(log.problems + catalog.problems)
-        let index = try openIndex(repository, log: log, ledger: opening.ledger)
-        _ = try? repository.store.cleanTemporaries()
-        repository.directories.cleanLeftovers()
-        let session = try WriteSession(repository, opening, index: index, packBuffers: 3)
+        let place =
+            try repository.spool == nil
+            ? BackupPlace(self, options, repository, log)
+            : BackupPlace(spooling: options, repository, log)
+        let session = place.session
+        let catalog = place.catalog
         defer { session.end() }
+        warn(log.problems + place.problems)
         if session.adoptedPacks > 0 {
             events.tell(
                 .note("took over \(session.adoptedPacks) packs of an interrupted backup"))
         }
         let packs = try PackCache(repository, limit: 8 << 20)
-        let nodes = try NodeReader(repository, index: index, packs: packs, limit: 8 << 20)
+        let nodes = try NodeReader(repository, index: place.index, packs: packs, limit: 8 << 20)
         let threads = Self.threads(options.threads, memory: options.memory)
         var outcomes: [VolumeBackup.Outcome] = []
         var fingerprints: [VolumeBackup.Fingerprints] = []
         defer { for kept in fingerprints { kept.dropUnlessKept() } }
         var parentID: Digest?
+        var bases: Set<Digest> = []
         do throws(LifeboatError) {
             for source in options.sources {
                 let parent = try parentPoint(source.name, options, catalog)
                 if parentID == nil { parentID = parent?.id }
+                if let parent { bases.insert(parent.id) }
                 let backup = VolumeBackup(
                     source: source, options: options, parent: parent, repository: repository,
                     session: session, nodes: nodes, threads: threads, events: events,
@@ -61,36 +66,42 @@ extension Operations {
                 if let kept = outcome.fingerprints { fingerprints.append(kept) }
             }
         } catch {
-            session.discard()
+            place.giveUp(error)
             throw error
         }
         if let origin = options.origin {
             for index in outcomes.indices { outcomes[index].take(origin) }
         }
         let consistency = outcomes.map(\.result.consistency).min() ?? .crash
-        var point: Point?
+        var point: Digest?
         if options.isDryRun {
             session.discard()
         } else {
             events.tell(.started(stage: "committing", total: nil))
-            point = try session.commit(
-                PointBody(
-                    machine: options.machine, host: options.origin?.host ?? Files.hostName,
-                    begun: options.origin?.begun ?? begun,
-                    ended: options.origin?.ended ?? Clock.milliseconds(), consistency: consistency,
-                    parent: parentID ?? .zero, tags: options.tags,
-                    volumes: outcomes.map(\.volume), program: Version.program))
+            let body = PointBody(
+                machine: options.machine, host: options.origin?.host ?? Files.hostName,
+                begun: options.origin?.begun ?? begun,
+                ended: options.origin?.ended ?? Clock.milliseconds(), consistency: consistency,
+                parent: parentID ?? .zero, tags: options.tags,
+                volumes: outcomes.map(\.volume), program: Version.program)
+            do throws(LifeboatError) {
+                point = try place.commit(body, bases)
+            } catch {
+                place.giveUp(error)
+                throw error
+            }
             events.tell(.finished(stage: "committing"))
             for kept in fingerprints { kept.keep() }
         }
         return BackupResult(
-            point: point?.id, machine: options.machine, consistency: consistency,
+            point: point, place: repository.spool == nil ? .remote : .local,
+            machine: options.machine, consistency: consistency,
             parent: parentID, volumes: outcomes.map(\.result),
             bytesMetadata: session.metadataBytes
                 + session.dataBytes
                 - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
             durationSeconds: Clock.monotonicSeconds() - start,
-            warnings: (log.problems + catalog.problems).map(\.description))
+            warnings: (log.problems + place.problems).map(\.description))
     }
 
     /// Without every word of the keepers nobody knows what may be relied on.

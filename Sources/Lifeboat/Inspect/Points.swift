@@ -4,18 +4,61 @@ public import LifeboatCore
 import LifeboatFormat
 
 extension Operations {
-    /// The points that the filter lets pass, oldest first.
+    /// The points that the filter lets pass, oldest first; also those that wait in a spool.
+    ///
+    /// While the store cannot be reached: those that the spool knows of.
     public func points(_ filter: PointFilter) throws(LifeboatError) -> [PointSummary] {
-        let (repository, catalog) = try openCatalog()
-        let checks = try Checks(repository)
-        return catalog.points.filter { filter.accepts($0) }.map { summary($0, checks) }
+        guard opened == nil, let settings = try access.spoolSettings() else {
+            let (repository, catalog) = try openCatalog(try openRepository())
+            return try summaries(catalog.points.filter { filter.accepts($0) }, repository)
+        }
+        let spool = Spool(path: settings.directory, limit: settings.size)
+        let repository: Repository
+        let catalog: PointCatalog
+        do throws(LifeboatError) {
+            (repository, catalog) = try openCatalog(try openRepository())
+        } catch {
+            guard isOccasion(error, settings) else { throw error }
+            let spooled = try open(spool, because: error)
+            events.tell(
+                .warning(
+                    "\(error.message): these are only the points that the spool knows of"))
+            return try list(
+                try openCatalog(spooled).catalog, spooled, spool, settings, filter)
+        }
+        return try list(catalog, repository, spool, settings, filter)
+    }
+
+    private func list(
+        _ catalog: PointCatalog, _ repository: Repository, _ spool: Spool,
+        _ settings: SpoolSettings, _ filter: PointFilter
+    ) throws(LifeboatError) -> [PointSummary] {
+        var waiting: [Point] = []
+        do throws(LifeboatError) {
+            if spool.isThere {
+                try spool.check(repository)
+                waiting = try spool.points(repository) { warn([$0]) }
+            }
+        } catch {
+            guard error.code == .refused || error.code == .damaged else { throw error }
+            warn([error])
+        }
+        let local = Set(waiting.map(\.id))
+        let points = catalog.adding(waiting).points.filter { filter.accepts($0) }
+        return try summaries(points, repository).map { point in
+            guard local.contains(point.id) else { return point }
+            var point = point
+            point.place = .local
+            point.counts = settings.counts
+            return point
+        }
     }
 
     /// One point.
     public func show(
         _ point: String, filter: PointFilter
     ) throws(LifeboatError) -> PointSummary {
-        let (repository, catalog) = try openCatalog()
+        let (repository, catalog) = try openCatalog(try openRepository())
         let found = try catalog.find(point) { filter.accepts($0) }
         return summary(found, try Checks(repository))
     }
@@ -88,8 +131,9 @@ extension Operations {
         return result
     }
 
-    private func openCatalog() throws(LifeboatError) -> (Repository, PointCatalog) {
-        let repository = try openRepository()
+    private func openCatalog(
+        _ repository: Repository
+    ) throws(LifeboatError) -> (repository: Repository, catalog: PointCatalog) {
         let log = try repository.readLog()
         let catalog = try PointCatalog(repository, log: log, isLenient: true)
         warn(log.problems + catalog.problems)

@@ -24,13 +24,20 @@ public final class Index: Sendable {
         init(
             _ runs: [IndexRun], _ ledger: Ledger, _ damaged: Set<Digest>, isScanned: Bool
         ) throws(LifeboatError) {
+            try self.init(runs, damaged) { run, pack in
+                ledger.trusts(pack) && (isScanned || ledger.vouches(run: run, for: pack))
+            }
+        }
+
+        init(
+            _ runs: [IndexRun], _ damaged: Set<Digest>, trusts: (Digest, Digest) -> Bool
+        ) throws(LifeboatError) {
             self.runs = runs.sorted { $0.shape.entryCount > $1.shape.entryCount }
             self.damaged = damaged
             trusted = [:]
             for run in runs {
                 trusted[run.name] = try run.packs().map {
-                    ledger.trusts($0) && !damaged.contains($0)
-                        && (isScanned || ledger.vouches(run: run.name, for: $0))
+                    !damaged.contains($0) && trusts(run.name, $0)
                 }
             }
         }
@@ -57,6 +64,12 @@ public final class Index: Sendable {
     ) throws(LifeboatError) {
         state = Guarded(try State(runs, ledger, damaged, isScanned: isScanned))
         self.refreshing = refreshing
+    }
+
+    /// An index of runs that were made of packs' own directories, of which these can be relied on.
+    init(scanned runs: [IndexRun], trusting packs: Set<Digest>) throws(LifeboatError) {
+        state = Guarded(try State(runs, []) { _, pack in packs.contains(pack) })
+        refreshing = nil
     }
 
     /// Opens all live runs of `log` whose domains are at hand, fetching into the cache what is not there yet.

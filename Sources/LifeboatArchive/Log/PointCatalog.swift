@@ -161,6 +161,14 @@ public struct PointCatalog: Sendable {
         self.problems = problems
     }
 
+    /// This catalogue with points that wait in a spool.
+    public func adding(_ waiting: [Point]) -> PointCatalog {
+        var result = self
+        result.points += waiting
+        result.points.sort { ($0.body.ended, $0.id) < ($1.body.ended, $1.id) }
+        return result
+    }
+
     /// The newest points of a machine, one for each of `volumes`, without reading all others.
     ///
     /// `member`: whose points are looked at first; those of others only for a volume that it has

@@ -142,6 +142,6 @@ extension ReplicaSync {
         record.synced = Clock.milliseconds()
         record.view = outcome.view
         record.isIncomplete = !outcome.damaged.isEmpty
-        try record.save(source.directories)
+        try record.save(spool == nil ? source.directories : local)
     }
 }

@@ -49,6 +49,8 @@ public final class ReplicaSync {
     let record: ReplicaRecord
     /// What this host keeps about the replica.
     let local: LocalDirectories
+    /// The spool whose replica it is, which takes only what a backup must read; `nil` for others.
+    let spool: Spool?
     let options: Options
     let events: any EventSink
     let cancellation: Cancellation
@@ -71,7 +73,26 @@ public final class ReplicaSync {
         self.options = options
         self.events = events
         self.cancellation = cancellation
+        spool = nil
         local = try source.directories.ofReplica(record.name)
+    }
+
+    /// For the replica of a spool, whose lock is held.
+    init(
+        _ source: Repository, _ spool: Spool, options: Options, events: any EventSink,
+        cancellation: Cancellation
+    ) throws(LifeboatError) {
+        self.source = source
+        self.spool = spool
+        target = spool.replica
+        local = try source.directories.ofSpool(spool.path)
+        record =
+            try ReplicaRecord.all(local).first
+            ?? ReplicaRecord(
+                name: "spool", location: target.location, rootKey: source.configuration.rootKey)
+        self.options = options
+        self.events = events
+        self.cancellation = cancellation
     }
 
     /// Copies what is missing, shows it, and deletes what the source has deleted.
@@ -147,7 +168,9 @@ public final class ReplicaSync {
     /// Whether the replica shows all that there is, and the run that brought it there also deleted
     /// what it had to.
     private func isUpToDate(_ log: LogView, _ sight: ReplicaSight, _ known: Known) -> Bool {
-        guard let view = sight.view, view.number > 0, known.isSound, !options.asksForAll else {
+        guard let view = sight.view, view.number > 0, known.isSound, !options.asksForAll,
+            spool == nil
+        else {
             return false
         }
         return record.view == view.number && view.heads == log.ledger.heads && !view.isPartial
@@ -290,7 +313,11 @@ public final class ReplicaSync {
         var plan = Plan()
         plan.absentPoints = Array(late)
         var ledger = log.ledger
-        if record.isPartial {
+        if let spool {
+            let selection = try SpoolSelection(source, log, spool, cancellation: cancellation)
+            plan.absentPoints = Array(late.union(selection.absentPoints))
+            plan.absentPacks = selection.absentPacks
+        } else if record.isPartial {
             let selection = try ReplicaSelection(
                 source, log, record, events: events, cancellation: cancellation)
             plan.absentPoints = Array(late.union(selection.absentPoints))
@@ -298,7 +325,9 @@ public final class ReplicaSync {
         }
         ledger.leaveOut(points: plan.absentPoints, packs: plan.absentPacks)
         // Bodies and runs last: small, and of no use without packs.
-        plan.objects = Self.needed(ledger).subtracting(known.objects).sorted()
+        plan.objects = Self.needed(ledger).subtracting(known.objects)
+            // A spool makes its index of the packs that it has.
+            .filter { spool == nil || $0.kind != .indexRun }.sorted()
         return plan
     }
 

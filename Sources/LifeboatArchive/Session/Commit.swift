@@ -12,9 +12,19 @@ extension WriteSession {
     /// - Throws: `.refused` when somebody else wrote with this writer's identity meanwhile and
     ///   goes on doing so; whatever was stored stays and is taken over by the next session.
     public func commit(_ body: PointBody) throws(LifeboatError) -> Point {
+        try commit(body, time: nil) { _ in }
+    }
+
+    /// - `time`: what the entry claims; now where it is `nil`.
+    /// - `noting`: hears the digest that the entry will name, before it can be there.
+    func commit(
+        _ body: PointBody, time: UInt64?, noting: (Digest) throws(LifeboatError) -> Void
+    ) throws(LifeboatError) -> Point {
         let sealed = PointSealing.seal(body, domain: domain, member: writer.writer)
         let digest = SHA256Hash.digest(sealed)
-        let verified = try commitEntry(replacing: [], naming: true) { () throws(LifeboatError) in
+        let verified = try commitEntry(replacing: [], naming: true, time: time) {
+            () throws(LifeboatError) in
+            try noting(digest)
             try repository.store.put(
                 ObjectNames.pointBody(digest), bytes: sealed, contentDigest: digest)
             metadataBytes += UInt64(sealed.count)
@@ -39,7 +49,8 @@ extension WriteSession {
     /// - `naming`: whether the packs at hand are this session's own.
     /// - `storeBody`: stores the point's body, after everything else is durable.
     private func commitEntry(
-        replacing old: Set<Digest>, naming: Bool, storeBody: () throws(LifeboatError) -> Digest
+        replacing old: Set<Digest>, naming: Bool, time: UInt64? = nil,
+        storeBody: () throws(LifeboatError) -> Digest
     ) throws(LifeboatError) -> VerifiedEntry {
         guard let open = opening.session else {
             throw LifeboatError(.internalFault, "a dry run commits")
@@ -49,7 +60,7 @@ extension WriteSession {
         let body = try storeBody()
         let packs = naming ? stored.packs : []
         let before = open.byteCount
-        let verified = try open.commit { entry in
+        let verified = try open.commit(time: time) { entry in
             entry.body = body
             entry.packs = packs
             entry.runs = added

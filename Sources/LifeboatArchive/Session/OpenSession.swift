@@ -34,12 +34,17 @@ final class OpenSession: @unchecked Sendable {
         session = try Self.begin(driver, journal, alive)
         abandoned = []
         do throws(LifeboatError) {
-            try Self.run(&session, driver)
+            try Self.run(&session, driver) { opening throws(LifeboatError) in
+                try Self.inherit(opening, dead, journal)
+            }
             // Nothing hangs on a session that has only just been opened: another host with this
             // member's keys came first, and this one begins a log of its own.
             for _ in 0..<Self.attempts where session.stage == .over(.void) {
+                try journal.clear()
                 session = try Self.begin(driver, journal, alive)
-                try Self.run(&session, driver)
+                try Self.run(&session, driver) { opening throws(LifeboatError) in
+                    try Self.inherit(opening, dead, journal)
+                }
             }
             guard case .working = session.stage else { throw Self.error(session.stage) }
             for (journal, packs) in dead {
@@ -52,7 +57,8 @@ final class OpenSession: @unchecked Sendable {
             }
         } catch {
             for (journal, _) in dead { journal.release() }
-            try? journal.remove()
+            // The entry that ends them may stand: then this journal is what the next session has.
+            if journal.isEmpty { try? journal.remove() } else { journal.release() }
             throw error
         }
     }
@@ -65,10 +71,29 @@ final class OpenSession: @unchecked Sendable {
             time: Clock.milliseconds())
     }
 
-    private static func run(
-        _ session: inout SessionProtocol, _ driver: LogDriver
+    /// Notes what dead sessions have stored as this session's, before the entry that ends them is put.
+    ///
+    /// From that entry on this session keeps it from being deleted: a later one must know of it
+    /// even if this one dies at once. What is condemned by now it does not keep.
+    private static func inherit(
+        _ session: SessionProtocol, _ dead: [(journal: SessionJournal, packs: [Digest])],
+        _ journal: SessionJournal
     ) throws(LifeboatError) {
+        for (old, packs) in dead where session.adoptable.contains(old.session) {
+            try journal.note(packs.filter { !session.wasCondemned($0) })
+        }
+    }
+
+    private static func run(
+        _ session: inout SessionProtocol, _ driver: LogDriver,
+        beforeOpening: (SessionProtocol) throws(LifeboatError) -> Void = { _ in }
+    ) throws(LifeboatError) {
+        var isOpening = false
         while let action = session.action {
+            if session.stage == .opening, !isOpening {
+                isOpening = true
+                try beforeOpening(session)
+            }
             session.take(try driver.perform(action, roster: session.writing.roster))
         }
     }
@@ -82,15 +107,18 @@ final class OpenSession: @unchecked Sendable {
 
     /// Adds the session's entry, closes the session, and makes sure that it counts.
     ///
+    /// `time`: what the entry claims, milliseconds since 1970; now where it is `nil`.
     /// - Throws: `.refused` when it does not.
-    func commit(_ fill: (inout LogEntry) -> Void) throws(LifeboatError) -> VerifiedEntry {
+    func commit(
+        time: UInt64? = nil, _ fill: (inout LogEntry) -> Void
+    ) throws(LifeboatError) -> VerifiedEntry {
         let lock = try driver.lock()
         defer { lock.unlock() }
         let repository = driver.repository
         let memory = try HostMemoryFile.load(
             repository.directories, member: driver.member.writer)
         var entry: LogEntry?
-        session.commit(time: Clock.milliseconds(), memory: memory) { draft in
+        session.commit(time: time ?? Clock.milliseconds(), memory: memory) { draft in
             fill(&draft)
             entry = draft
         }

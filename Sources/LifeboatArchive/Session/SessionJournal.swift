@@ -72,6 +72,21 @@ final class SessionJournal: @unchecked Sendable {
         return result
     }
 
+    /// Remembers packs that are durable, or that may be put while this session lasts.
+    func note(_ packs: [Digest]) throws(LifeboatError) {
+        guard !packs.isEmpty else { return }
+        let bytes = packs.flatMap(\.bytes)
+        try bytes.withBytes { raw throws(LifeboatError) in try file.append(raw) }
+        try file.sync()
+        try Files.syncDirectory(Files.parent(of: path))
+    }
+
+    /// Whether no pack was noted.
+    var isEmpty: Bool { (try? file.size()) == 0 }
+
+    /// Remembers nothing any more.
+    func clear() throws(LifeboatError) { try file.truncate(to: 0) }
+
     /// Remembers a pack that is durable.
     func add(_ pack: Digest) throws(LifeboatError) {
         let bytes = pack.bytes

@@ -36,6 +36,13 @@ public final class SessionOpening: Sendable {
         isDryRun = false
     }
 
+    /// For a backup into a spool, which relies on its base and on the spool alone.
+    init(spooling ledger: Ledger) {
+        session = nil
+        self.ledger = ledger
+        isDryRun = false
+    }
+
     /// Lets the next session take over what this one leaves, if it leaves anything.
     public func end() {
         session?.journal.release()

@@ -69,8 +69,8 @@ public final class WriteSession: @unchecked Sendable {
     /// Packs that are put at once, at most: each takes a buffer.
     private static let parallelPuts = 3
 
-    /// Takes over what a session that died has stored; its packs are noted as this session's
-    /// before its journal goes.
+    /// Takes over what a session that died has stored; its packs were noted as this session's
+    /// when that was opened.
     private func adoptAbandoned() throws(LifeboatError) {
         guard let open = opening.session else { return }
         var seen: Set<Digest> = []
@@ -82,7 +82,6 @@ public final class WriteSession: @unchecked Sendable {
                         name, store: repository.store, domains: repository.domains, recovery: nil)
                 else { continue }
                 try stored.add(name, pack.directory)
-                try open.journal.add(name)
                 adoptedPacks += 1
             }
             try old.remove()
@@ -250,6 +249,36 @@ public final class WriteSession: @unchecked Sendable {
         } else {
             metadataBytes += UInt64(bytes.count)
         }
+    }
+
+    /// Takes over packs that are there, and that the session's point may need.
+    func take(_ pack: OpenPack) throws(LifeboatError) {
+        guardian.lock()
+        defer { guardian.unlock() }
+        try stored.add(pack.name, pack.directory)
+        adoptedPacks += 1
+    }
+
+    /// Puts a pack that was made earlier, under its own name; `note` comes between the note in the
+    /// session's journal and the put.
+    func store(
+        _ pack: OpenPack, _ bytes: [UInt8], note: () throws(LifeboatError) -> Void
+    ) throws(LifeboatError) {
+        try opening.session?.journal.note([pack.name])
+        try note()
+        do throws(LifeboatError) {
+            try repository.store.put(pack.object, bytes: bytes, contentDigest: pack.name)
+        } catch {
+            guard error.code == .exists else { throw error }
+            // What an earlier put left whose reply was lost; without atomic puts perhaps a part.
+            if try repository.store.size(pack.object) != UInt64(bytes.count) {
+                try repository.store.replace(pack.object, bytes: bytes)
+            }
+        }
+        guardian.lock()
+        defer { guardian.unlock() }
+        try stored.add(pack.name, pack.directory)
+        dataBytes += UInt64(bytes.count)
     }
 
     /// Stores everything that is still in memory, and waits until it is durable.

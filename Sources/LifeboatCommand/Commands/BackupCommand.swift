@@ -13,6 +13,9 @@ struct BackupCommand: Subcommand {
             or - for standard input. All volumes form one point. A source that somebody may \
             write meanwhile gives consistency none, and the point says so.
 
+            With a spool, the point waits there while the link is suspended; the next backup that \
+            reaches the store sends it. See spool.
+
             Example:
 
               lifeboat backup --machine web root=/dev/vg/web-root data=/dev/vg/web-data
@@ -75,10 +78,14 @@ struct BackupCommand: Subcommand {
 
     @OptionGroup var resources: ResourceOptions
     @OptionGroup var secret: SecretOptions
+    @OptionGroup var spool: SpoolOptions
     @OptionGroup var repository: RepositoryOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        if spool.directory != nil, spool.size == nil {
+            throw ValidationError("--spool needs --spool-size")
+        }
         _ = try usageChecked { () throws(LifeboatError) in try options(host: "localhost") }
         if !(1...19).contains(compressionLevel) {
             throw ValidationError("--compression-level goes from 1 to 19")
@@ -107,7 +114,7 @@ struct BackupCommand: Subcommand {
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let options = try options(host: HostName.current)
-        let operations = try run.operations(repository, secret)
+        let operations = try run.operations(repository, secret, spool: spool)
         return Report(try operations.backup(options), isDryRun: isDryRun)
     }
 }

@@ -29,8 +29,8 @@ struct RootCommand: ParsableCommand {
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
             PruneCommand.self, SessionCommand.self, LockCommand.self, ReplicaCommand.self,
             PullCommand.self, LinkCommand.self, SuspendCommand.self, ResumeCommand.self,
-            RepoCommand.self,
-            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
+            SpoolCommand.self, RepoCommand.self, KeyCommand.self, IndexCommand.self,
+            CacheCommand.self, BenchmarkCommand.self,
             CompletionsCommand.self,
             ManualCommand.self,
         ])

@@ -57,12 +57,16 @@ struct Invocation: Sendable {
     var rereading = Rereading()
 
     /// The operations on a repository that is opened with what the options say.
+    ///
+    /// `spool`: given by commands that can do with a spool where the link is suspended.
     func operations(
-        _ repository: RepositoryOptions, _ secret: SecretOptions, recoveryKeyFile: String? = nil
+        _ repository: RepositoryOptions, _ secret: SecretOptions, recoveryKeyFile: String? = nil,
+        spool: SpoolOptions? = nil
     ) throws(LifeboatError) -> Operations {
         // First what costs nothing: a missing --repo is told before a password is asked for.
         var access = try access(repository)
-        try access.check()
+        access.spool = spool?.settings
+        try access.check(usesSpool: spool != nil)
         let source = SecretSource(
             secret, recoveryKeyFile: recoveryKeyFile, environment: environment)
         access.secret = try source.secret(self)
@@ -72,10 +76,11 @@ struct Invocation: Sendable {
 
     func operations(
         _ repository: RepositoryOptions, secret: RepositoryAccess.Secret,
-        recoveryKeyFile: String? = nil
+        recoveryKeyFile: String? = nil, spool: SpoolOptions? = nil
     ) throws(LifeboatError) -> Operations {
         var access = try access(repository)
-        try access.check()
+        access.spool = spool?.settings
+        try access.check(usesSpool: spool != nil)
         access.secret = secret
         access.recoveryKeyFile = recoveryKeyFile
         return Operations(access: access, events: console, cancellation: cancellation)

@@ -8,7 +8,8 @@ struct SuspendCommand: Subcommand {
         commandName: "suspend", abstract: "Suspend a link, so that nothing uses it.",
         discussion: """
             A command that would use the link ends at once with exit code 15; one that runs, and \
-            has the same state directory, ends at its next request. What it stored stays valid.
+            has the same state directory, ends at its next request. What it stored stays valid. \
+            Backups go on where the link has a spool: see spool.
 
             Example:
 
@@ -36,7 +37,8 @@ struct ResumeCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "resume", abstract: "Resume a link that was suspended.",
         discussion: """
-            Commands may use the link again. Nothing is started anew.
+            Commands may use the link again. Nothing is started anew; what waits in the link's \
+            spool is told, and the next backup sends it.
 
             Example:
 

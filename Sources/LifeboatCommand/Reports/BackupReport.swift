@@ -12,6 +12,7 @@ extension Report {
             "bytes_metadata": .integer(result.bytesMetadata),
             "duration_seconds": .number(result.durationSeconds),
             "warnings": JSONValue(result.warnings), "dry_run": .bool(isDryRun),
+            "place": .string(result.place.rawValue),
         ]
         let name = result.point.map(\.short) ?? (isDryRun ? "none: a dry run" : "none")
         var heading = "point \(name)  machine \(result.machine)"
@@ -37,6 +38,9 @@ extension Report {
             footing += ", \(ByteText.describe(rate))/s of volume"
         }
         lines = [heading] + table.lines + [footing]
+        if result.place == .local, !isDryRun {
+            lines.append("the point waits in this host's spool: see lifeboat spool list")
+        }
         status = result.volumes.contains(where: \.isDegraded) ? .partlyDone : .success
     }
 }

@@ -26,13 +26,14 @@ extension Report {
             "suspended": .bool(result.suspendedSince != nil),
             "since": .time(result.suspendedSince), "since_ms": JSONValue(result.suspendedSince),
             "changed": .bool(result.isChanged),
+            "spooled_points": JSONValue(result.spool.map { UInt64($0.points.count) }),
         ]
         if let since = result.suspendedSince {
             let was = result.isChanged ? "is suspended" : "was suspended already,"
             lines = ["\(kind) \(name) \(was) since \(TimeText.short(since))"]
         } else {
             let was = result.isChanged ? "is suspended no more" : "was not suspended"
-            lines = ["\(kind) \(name) \(was)"]
+            lines = ["\(kind) \(name) \(was)"] + [result.spool?.reminder].compactMap { $0 }
         }
     }
 }
@@ -47,8 +48,18 @@ extension LinkSummary {
             "name": .string(name), "carries": JSONValue(carries), "upload": upload.json,
             "download": download.json, "windows": JSONValue(windows),
             "next_change": JSONValue(nextChange), "source_address": JSONValue(sourceAddress),
-            "interface": JSONValue(interface), "suspended": .bool(suspendedSince != nil),
+            "interface": JSONValue(interface), "spool": spool?.json ?? .null,
+            "suspended": .bool(suspendedSince != nil),
             "since": .time(suspendedSince), "since_ms": JSONValue(suspendedSince),
+        ]
+    }
+}
+
+extension SpoolSettings {
+    fileprivate var json: JSONValue {
+        [
+            "directory": .string(directory), "size": .integer(size),
+            "when": .string(occasion.rawValue), "counts": .bool(counts),
         ]
     }
 }

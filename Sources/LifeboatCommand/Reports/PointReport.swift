@@ -5,20 +5,24 @@ extension Report {
     /// What `points` says: a line a point, oldest first.
     init(points: [PointSummary]) {
         json = ["points": .array(points.map(\.json))]
-        var table = TextTable([
-            .left("id"), .left("time"), .left("machine"), .left("consistency"), .right("volumes"),
-            .right("size"), .right("new"), .right("stored"), .left("verified"), .left("held"),
-        ])
+        let hasLocal = points.contains { $0.place == .local }
+        var table = TextTable(
+            [
+                .left("id"), .left("time"), .left("machine"), .left("consistency"),
+                .right("volumes"), .right("size"), .right("new"), .right("stored"),
+                .left("verified"), .left("held"),
+            ] + (hasLocal ? [.left("place")] : []))
         for point in points {
             let volumes = point.volumes
-            table.rows.append([
+            let row = [
                 point.id.short, TimeText.short(point.time), point.machine,
                 point.consistency.rawValue, String(volumes.count),
                 ByteText.describe(sum(volumes, \.size)),
                 ByteText.describe(sum(volumes, \.bytesNew)),
                 ByteText.describe(sum(volumes, \.bytesStored)), verified(point, TimeText.date),
                 point.isHeld ? "held" : "",
-            ])
+            ]
+            table.rows.append(row + (hasLocal ? [point.place.rawValue] : []))
         }
         lines = points.isEmpty ? ["no points"] : table.lines
     }
@@ -91,7 +95,8 @@ extension PointSummary {
             "tags": JSONValue(tags), "held": .bool(isHeld), "verified": verification,
             "program": .string(program),
             "writer": JSONValue(writer), "incarnation": JSONValue(incarnation),
-            "sequence": .integer(sequence),
+            "sequence": .integer(sequence), "place": .string(place.rawValue),
+            "counts": .bool(counts),
         ]
     }
 }

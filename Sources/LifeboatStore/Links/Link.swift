@@ -9,6 +9,8 @@ struct Link: Hashable, Sendable {
     var windows: [TrafficWindow] = []
     var sourceAddress: String?
     var interface: String?
+    /// Where backups go while it cannot be used; `nil` for nowhere.
+    var spool: SpoolSettings?
 
     private static let nameLimit = 64
 

@@ -46,8 +46,9 @@ private struct LinkReader {
     let path: String
 
     private static let known: Set = [
-        "carries", "upload", "download", "windows", "source-address", "interface",
+        "carries", "upload", "download", "windows", "source-address", "interface", "spool",
     ]
+    private static let knownOfSpool: Set = ["directory", "size", "when", "counts"]
 
     func links(_ tree: ConfigurationTree) throws(LifeboatError) -> [Link] {
         if tree == .nothing { return [] }
@@ -75,12 +76,7 @@ private struct LinkReader {
         guard Link.isName(name) else {
             throw fault("\(name) cannot be a link's name: use letters, digits and - _ .")
         }
-        let names = Set(tree.table.keys.map { String($0.map { $0 == "_" ? "-" : $0 }) })
-        if let unknown = names.subtracting(Self.known).sorted().first {
-            throw fault(
-                "link \(name) has \(unknown), but only \(Self.known.sorted().joined(separator: ", "))"
-                    + " can stand there")
-        }
+        try refuse(tree, Self.known, "link \(name)")
         var link = Link(name: name, carries: [])
         for text in try texts(tree["carries"], "carries", name) {
             guard let carriage = LinkCarriage(text) else {
@@ -105,7 +101,47 @@ private struct LinkReader {
         if link.sourceAddress != nil, link.interface != nil {
             throw fault("link \(name) has a source address and an interface: give one of them")
         }
+        link.spool = try tree["spool"].map { part throws(LifeboatError) in
+            try spool(part, name)
+        }
         return link
+    }
+
+    private func spool(
+        _ tree: ConfigurationTree, _ name: String
+    ) throws(LifeboatError) -> SpoolSettings {
+        try refuse(tree, Self.knownOfSpool, "the spool of link \(name)")
+        guard let directory = try text(tree["directory"], "the spool's directory", name),
+            directory.hasPrefix("/")
+        else { throw fault("the spool of link \(name) needs a directory, with its whole path") }
+        guard let text = tree["size"]?.text, let size = ByteText.parse(text), size > 0 else {
+            throw fault("the spool of link \(name) needs a size, such as 50GiB")
+        }
+        var settings = SpoolSettings(directory: directory, size: size)
+        if let part = tree["when"] {
+            guard let occasion = part.text.flatMap(SpoolSettings.Occasion.init) else {
+                throw fault("when of the spool of link \(name) is suspended or unreachable")
+            }
+            settings.occasion = occasion
+        }
+        if let part = tree["counts"] {
+            guard let text = part.text, ["yes", "no", "true", "false"].contains(text) else {
+                throw fault("counts of the spool of link \(name) is yes or no")
+            }
+            settings.counts = ["yes", "true"].contains(text)
+        }
+        return settings
+    }
+
+    private func refuse(
+        _ tree: ConfigurationTree, _ known: Set<String>, _ what: String
+    ) throws(LifeboatError) {
+        let names = Set(tree.table.keys.map { String($0.map { $0 == "_" ? "-" : $0 }) })
+        if let unknown = names.subtracting(known).sorted().first {
+            throw fault(
+                "\(what) has \(unknown), but only \(known.sorted().joined(separator: ", "))"
+                    + " can stand there")
+        }
     }
 
     /// One text, or a list of them.

@@ -96,6 +96,7 @@ public struct LinkControl: Sendable {
         summary.nextChange = changes.min().map { WeekMinute(now.number + $0).description }
         summary.sourceAddress = link.sourceAddress
         summary.interface = link.interface
+        summary.spool = link.spool
         summary.suspendedSince = records.suspendedSince(link.name)
         return summary
     }

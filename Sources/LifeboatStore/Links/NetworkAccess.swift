@@ -15,6 +15,8 @@ public final class NetworkAccess: Sendable {
         var file: LinkFile?
         var routes: [NetworkRoute] = []
         var rereadCount = 0
+        /// By location, the spools of the links that carry stores.
+        var spools: [String: SpoolSettings] = [:]
     }
 
     /// Seconds between looks at files and clock.
@@ -49,6 +51,7 @@ public final class NetworkAccess: Sendable {
                 state.rereadCount = options.rereading.count
             }
             let link = file.book.link(to: target)
+            state.spools[target.location] = link?.spool
             if let known = state.routes.first(where: { $0.link == link?.name }) { return known }
             let route = NetworkRoute(link, options)
             route.apply(link, at: now())
@@ -59,6 +62,16 @@ public final class NetworkAccess: Sendable {
         }
         try route.check()
         return route
+    }
+
+    /// Where backups go while the link to a store cannot be used; `nil` for nowhere, or when the
+    /// store was never opened.
+    public func spool(for location: StoreLocation) -> SpoolSettings? {
+        switch location {
+        case .directory: nil
+        case .s3(let location): state.withLock { $0.spools[location.description] }
+        case .swift(let location): state.withLock { $0.spools[location.description] }
+        }
     }
 
     /// Throws `.suspended` while the route's link is.

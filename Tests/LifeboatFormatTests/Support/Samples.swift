@@ -142,6 +142,21 @@ enum Samples {
         repository: identifier(1), number: 7, time: 8, heads: [head, head],
         absentPoints: [digest(9)], absentPacks: [digest(10), digest(11)])
 
+    static let spoolRecord = SpoolRecord(
+        repository: identifier(1), number: 7, member: identifier(2), domain: identifier(3),
+        time: 8, body: digest(9), bases: [digest(10), digest(11)], packs: [digest(12)],
+        earlierPacks: [digest(13), digest(14)], byteCount: 15)
+
+    static let spoolNotes: SpoolNotes = {
+        var notes = SpoolNotes(repository: identifier(1))
+        notes.lastNumber = 7
+        notes.attempted = [digest(2), digest(3)]
+        notes.bodies = [.init(7, digest(4)), .init(7, digest(5))]
+        notes.sent = [.init(6, .init(local: digest(6), point: digest(8)))]
+        notes.blocked = [.init(7, "why")]
+        return notes
+    }()
+
     static let pointBody = PointBody(
         machine: "web1", host: "zoë", begun: 1, ended: 2, consistency: .crash, parent: digest(3),
         tags: ["env": "test", "a": ""],

@@ -32,8 +32,24 @@ import Testing
         let other = try #require(book["b-2"])
         #expect(other.carries == [.domain(".example.org")] && other.interface == "wan0")
         #expect(other.windows.map(\.direction) == [.download])
-        #expect(book["none"] == nil)
+        #expect(office.spool == nil && book["none"] == nil)
         #expect(try self.book("").links.isEmpty && (try self.book("# none\n")).links.isEmpty)
+    }
+
+    @Test func `a link may have a spool`() throws {
+        func spool(_ text: String) throws -> SpoolSettings? {
+            try book("links: {a: {carries: h, spool: {\(text)}}}")["a"]?.spool
+        }
+        #expect(
+            try spool("directory: /spool, size: 50GiB")
+                == SpoolSettings(directory: "/spool", size: 50 << 30))
+        #expect(
+            try spool("directory: /spool, size: 1MB, when: unreachable, counts: yes")
+                == SpoolSettings(
+                    directory: "/spool", size: 1_000_000, occasion: .unreachable, counts: true))
+        #expect(
+            try spool("directory: /spool, size: 1MB, when: suspended, counts: no")
+                == SpoolSettings(directory: "/spool", size: 1_000_000))
     }
 
     @Test(arguments: [
@@ -46,6 +62,13 @@ import Testing
         "links: {a: {carries: \"h h\"}}", "links: {a: {carries: [h, h]}}",
         "links: {a: {carries: h}, b: {carries: H}}", "links: {a: {carries: h}, a: {carries: i}}",
         "links: {a: {carries: h, source-address: 1.2.3.4, interface: e}}", "links: [",
+        "links: {a: {carries: h, spool: /s}}", "links: {a: {carries: h, spool: {directory: /s}}}",
+        "links: {a: {carries: h, spool: {size: 1GiB}}}",
+        "links: {a: {carries: h, spool: {size: 1GiB, directory: s}}}",
+        "links: {a: {carries: h, spool: {size: 0, directory: /s}}}",
+        "links: {a: {carries: h, spool: {size: 1GiB, directory: /s, when: never}}}",
+        "links: {a: {carries: h, spool: {size: 1GiB, directory: /s, counts: 1}}}",
+        "links: {a: {carries: h, spool: {size: 1GiB, directory: /s, color: red}}}",
     ])
     func `a fault is told, and where`(text: String) {
         let error = #expect(throws: LifeboatError.self) { try book(text) }
