@@ -9,12 +9,19 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
+
+# A script's background jobs ignore SIGINT, those of nohup SIGHUP, and so would all that they start. A
+# handler that does nothing is the same here, and not inherited: programs under test begin as from a terminal.
+for _ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_ignored) == signal.SIG_IGN:
+        signal.signal(_ignored, lambda *_: None)
 
 PROGRAM = os.environ.get("LIFEBOAT") or shutil.which("lifeboat") or "lifeboat"
 QUICK = bool(os.environ.get("LIFEBOAT_TEST_QUICK"))

@@ -262,9 +262,7 @@ def backends_of_swift_that_are_away():
 main(
     [[every_fault_in_every_operation_on_ceph], [every_fault_in_every_operation_on_swift],
      [random_faults_on_ceph, a_store_that_stays_away],
-     [random_faults_on_swift]],
+     [random_faults_on_swift, interruptions_of_a_silent_store]],
     # What concerns a whole server, with only one user of each.
     [[an_osd_that_pauses_and_one_that_is_killed, a_quota_that_is_used_up],
-     [listings_that_are_late, backends_of_swift_that_are_away]],
-    # By name only: once, on a very busy machine, the run did not end, and nobody knows yet why.
-    [[interruptions_of_a_silent_store] if sys.argv[1:] else []])
+     [listings_that_are_late, backends_of_swift_that_are_away]])
