@@ -33,6 +33,8 @@ var targets: [Target] = [
         name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(
         name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+    .systemLibrary(name: "CNBD", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
+    .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
     .target(name: "CLinux"),
 ]
 targets += module("LifeboatCore", [])
@@ -44,7 +46,11 @@ targets += module(
     "LifeboatStore", ["LifeboatCore", "LifeboatSystem", "CCurl", "CCrypto", yams],
     tests: ["LifeboatTesting"])
 targets += module(
-    "LifeboatVolume", ["LifeboatCore", "LifeboatSystem"], tests: ["LifeboatTesting"])
+    "LifeboatVolume", ["LifeboatCore", "LifeboatSystem", "CNBD"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatMachine",
+    ["LifeboatCore", "LifeboatFormat", "LifeboatSystem", "LifeboatVolume", "CLibvirt", yams],
+    tests: ["LifeboatTesting"])
 targets += module(
     "LifeboatProtocol", ["LifeboatCore", "LifeboatFormat"], tests: ["LifeboatTesting"])
 targets += module(
@@ -61,7 +67,7 @@ targets += module(
     "Lifeboat",
     [
         "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
-        "LifeboatVolume", "LifeboatProtocol", "LifeboatArchive",
+        "LifeboatVolume", "LifeboatMachine", "LifeboatProtocol", "LifeboatArchive",
     ], tests: ["LifeboatTesting"])
 targets += [
     .target(

@@ -86,7 +86,8 @@ forbid_services() {
 allow_services() { if $forbade_services; then as_root rm -f /usr/sbin/policy-rc.d; fi; }
 
 # shellcheck disable=SC2034  # used by the scripts that source this
-BUILD_PACKAGES=(libzstd-dev libssl-dev libcurl4-openssl-dev libqrencode-dev pkg-config)
+BUILD_PACKAGES=(libzstd-dev libssl-dev libcurl4-openssl-dev libqrencode-dev libnbd-dev libvirt-dev
+    nbdkit-plugin-dev pkg-config)
 
 # e2fsprogs and some others live in sbin, which is not on everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

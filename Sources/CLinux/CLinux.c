@@ -12,11 +12,13 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int lifeboat_open(const char *path, int how, mode_t mode) {
@@ -174,3 +176,65 @@ void lifeboat_name_thread(const char *name) {
 uint32_t lifeboat_device_major(uint64_t device) { return major(device); }
 uint32_t lifeboat_device_minor(uint64_t device) { return minor(device); }
 uint64_t lifeboat_device(uint32_t major, uint32_t minor) { return makedev(major, minor); }
+
+int lifeboat_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+pid_t lifeboat_spawn(const char *path, char *const arguments[], char *const environment[],
+                     int input, int output, int error, int new_session, int dies_with_thread) {
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) return -1;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0) {
+        /* From here on only what is safe in a signal handler. */
+        struct sigaction standard;
+        memset(&standard, 0, sizeof standard);
+        standard.sa_handler = SIG_DFL;
+        for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (new_session) setsid();
+        if (dies_with_thread) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != parent) _exit(127);
+        }
+        /* Moved out of the way first: one may be where another must go. */
+        int moved[3] = {input, output, error};
+        for (int i = 0; i < 3; i++) {
+            int copy = fcntl(moved[i], F_DUPFD_CLOEXEC, 3);
+            if (copy < 0) goto failed;
+            moved[i] = copy;
+        }
+        for (int i = 0; i < 3; i++)
+            if (dup2(moved[i], i) < 0) goto failed;
+        syscall(SYS_close_range, 3u, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
+        execve(path, arguments, environment);
+    failed:;
+        int number = errno;
+        ssize_t ignored = write(report[1], &number, sizeof number);
+        (void)ignored;
+        _exit(127);
+    }
+    int number = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    close(report[1]);
+    if (child < 0) {
+        close(report[0]);
+        errno = number;
+        return -1;
+    }
+    ssize_t count;
+    do count = read(report[0], &number, sizeof number);
+    while (count < 0 && errno == EINTR);
+    close(report[0]);
+    if (count == sizeof number) {
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        errno = number;
+        return -1;
+    }
+    return child;
+}

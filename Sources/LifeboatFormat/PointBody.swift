@@ -24,6 +24,15 @@ public struct PointBody: Hashable, Sendable {
         public var bytesZero: UInt64
         public var bytesUnchanged: UInt64
         public var warnings: [String]
+        /// What its bytes are.
+        public var content = Content.disk
+
+        /// What a volume's bytes are.
+        public enum Content: String, Sendable {
+            case disk
+            /// The definition of one of the point's machines: formats/machine.md.
+            case definition
+        }
 
         public init(
             name: String, size: UInt64, root: Digest, levels: Int, consistency: ConsistencyLevel,
@@ -56,6 +65,11 @@ public struct PointBody: Hashable, Sendable {
     public var tags: [String: String]
     public var volumes: [Volume]
     public var program: String
+    /// What is known of the machines that the volumes belong to; none where volumes alone were
+    /// backed up.
+    public var machines: [PointMachine] = []
+    /// Milliseconds between the first and the last snapshot's start, where there was more than one.
+    public var skew: UInt64?
 
     public init(
         machine: String, host: String, begun: UInt64, ended: UInt64,
@@ -74,12 +88,15 @@ public struct PointBody: Hashable, Sendable {
     }
 
     public var payload: CBOR {
-        .map([
+        var fields: [UInt64: CBOR] = [
             1: .text(machine), 2: .text(host), 3: .unsigned(begun), 4: .unsigned(ended),
             5: .text(consistency.rawValue), 6: .bytes(parent.bytes),
             7: Self.payload(tags: tags),
             8: .array(volumes.map(\.payload)), 9: .text(program),
-        ])
+        ]
+        if !machines.isEmpty { fields[10] = .array(machines.map(\.payload)) }
+        if let skew { fields[11] = .unsigned(skew) }
+        return .map(fields)
     }
 
     public init(payload: CBOR, subject: String) throws(LifeboatError) {
@@ -96,6 +113,13 @@ public struct PointBody: Hashable, Sendable {
             volumes.append(try Volume(payload: value, subject: "a volume of \(subject)"))
         }
         program = try fields.text(9)
+        if fields.has(10) {
+            for value in try fields.array(10) {
+                machines.append(
+                    try PointMachine(payload: value, subject: "a machine of \(subject)"))
+            }
+        }
+        if fields.has(11) { skew = try fields.unsigned(11) }
     }
 
     /// Tags as a list of pairs, ascending by key.
@@ -122,7 +146,7 @@ public struct PointBody: Hashable, Sendable {
         return tags
     }
 
-    fileprivate static func consistency(
+    static func consistency(
         _ fields: CBORFields, _ key: UInt64, _ subject: String
     ) throws(LifeboatError) -> ConsistencyLevel {
         let text = try fields.text(key)
@@ -136,12 +160,14 @@ public struct PointBody: Hashable, Sendable {
 
 extension PointBody.Volume {
     var payload: CBOR {
-        .map([
+        var fields: [UInt64: CBOR] = [
             1: .text(name), 2: .unsigned(size), 3: .bytes(root.bytes), 4: .size(levels),
             5: .text(consistency.rawValue), 6: .text(method), 7: .unsigned(bytesRead),
             8: .unsigned(bytesNew), 9: .unsigned(bytesStored), 10: .unsigned(bytesZero),
             11: .unsigned(bytesUnchanged), 12: .texts(warnings),
-        ])
+        ]
+        if content != .disk { fields[13] = .text(content.rawValue) }
+        return .map(fields)
     }
 
     init(payload: CBOR, subject: String) throws(LifeboatError) {
@@ -161,5 +187,7 @@ extension PointBody.Volume {
         bytesZero = try fields.unsigned(10)
         bytesUnchanged = try fields.unsigned(11)
         warnings = try fields.texts(12)
+        // What a newer version calls otherwise is bytes all the same.
+        if fields.has(13) { content = Content(rawValue: try fields.text(13)) ?? .disk }
     }
 }

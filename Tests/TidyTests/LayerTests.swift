@@ -9,14 +9,19 @@ import Testing
             "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
             "LifeboatProtocol",
         ])
-        let operations = archive.union(["LifeboatVolume", "LifeboatArchive"])
+        let operations = archive.union([
+            "LifeboatVolume", "LifeboatMachine", "LifeboatArchive",
+        ])
         return [
             "LifeboatCore": [],
             "LifeboatFormat": core,
             "LifeboatCodec": core.union(["CZstd", "CCrypto"]),
             "LifeboatSystem": core.union(["CLinux"]),
             "LifeboatStore": core.union(["LifeboatSystem", "CCurl", "CCrypto"]),
-            "LifeboatVolume": core.union(["LifeboatSystem"]),
+            "LifeboatVolume": core.union(["LifeboatSystem", "CNBD"]),
+            "LifeboatMachine": core.union([
+                "LifeboatFormat", "LifeboatSystem", "LifeboatVolume", "CLibvirt",
+            ]),
             "LifeboatProtocol": core.union(["LifeboatFormat"]),
             "LifeboatSimulation": core.union(["LifeboatFormat", "LifeboatProtocol"]),
             "LifeboatSimulate": ["LifeboatProtocol", "LifeboatSimulation"],
@@ -25,7 +30,7 @@ import Testing
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
-                    "LifeboatProtocol",
+                    "LifeboatProtocol", "LifeboatMachine",
                 ]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
             "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
@@ -40,16 +45,17 @@ import Testing
     private static let foreign: [String: Set<String>] = [
         "Crypto": ["LifeboatCodec"],
         "ArgumentParser": ["LifeboatCommand", "LifeboatLab", "LifeboatSimulate"],
-        "Foundation": ["LifeboatCommand", "LifeboatLab", "LifeboatStore"],
-        // The answers of S3 are XML.
-        "FoundationXML": ["LifeboatStore"],
+        "Foundation": ["LifeboatCommand", "LifeboatLab", "LifeboatStore", "LifeboatMachine"],
+        // The answers of S3 are XML, and so are libvirt's definitions.
+        "FoundationXML": ["LifeboatStore", "LifeboatMachine"],
         // swift-crypto's interface is in terms of its `Data`.
         "FoundationEssentials": ["LifeboatCommand", "LifeboatCodec", "LifeboatStore"],
-        "Yams": ["LifeboatStore"],
+        "Yams": ["LifeboatStore", "LifeboatMachine"],
         "Dispatch": ["LifeboatCommand"],
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",
             "LifeboatTesting", "LifeboatFuzz", "LifeboatCodec", "LifeboatSimulate",
+            "LifeboatMachine",
         ],
         "Synchronization": [
             "LifeboatCore", "LifeboatSystem", "LifeboatVolume", "LifeboatTesting",

@@ -50,4 +50,12 @@ void lifeboat_name_thread(const char *name);
 uint32_t lifeboat_device_major(uint64_t device);
 uint32_t lifeboat_device_minor(uint64_t device);
 uint64_t lifeboat_device(uint32_t major, uint32_t minor);
+
+/* Both ends of a pipe, reading first, close-on-exec. */
+int lifeboat_pipe(int ends[2]);
+/* Starts a program with these descriptors as 0, 1 and 2 and none besides; returns its process id.
+   All signals are as a new login finds them. With `new_session` it leads a session of its own.
+   With `dies_with_thread` it is ended by SIGKILL when the calling thread ends. */
+pid_t lifeboat_spawn(const char *path, char *const arguments[], char *const environment[],
+                     int input, int output, int error, int new_session, int dies_with_thread);
 #endif
