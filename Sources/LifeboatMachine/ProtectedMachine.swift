@@ -40,8 +40,9 @@ public protocol ProtectedMachine: AnyObject, Sendable {
 
 /// What is asked of a machine's snapshot.
 public struct SnapshotRequest: Sendable {
-    /// Names the line of points that this one continues: eight hexadecimal digits of repository and
-    /// machine. Snapshots of other lines are other people's.
+    /// Names the line of points that this one continues: eight hexadecimal digits.
+    ///
+    /// They stand for repository and machine; snapshots of other lines are other people's.
     public var line: String
     /// Names this snapshot: 16 hexadecimal digits, never used before.
     public var snapshot: String
