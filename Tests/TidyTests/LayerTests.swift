@@ -30,7 +30,7 @@ import Testing
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
-                    "LifeboatProtocol", "LifeboatMachine",
+                    "LifeboatProtocol",
                 ]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
             "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
