@@ -121,7 +121,7 @@ public struct AgentCommands: Sendable {
         if let failure = reply["error"] {
             let isUnknown = failure["class"]?.text == "CommandNotFound"
             throw LifeboatError(
-                isUnknown ? .denied : .unavailable,
+                isUnknown ? .denied : .refused,
                 isUnknown
                     ? "the guest's agent does not take \(name)" : "\(name) failed in the guest",
                 subject: subject, cause: Self.short(failure["desc"]?.text ?? "no reason given"))
