@@ -42,6 +42,8 @@ extension QuiesceCycle {
     }
 
     private mutating func failFreeze(_ index: Int, _ error: LifeboatError, _ now: Double) {
+        // What the guest said while the freeze was under way says nothing of what follows.
+        members[index].settledSince = nil
         members[index].reasons.append("freezing failed: \(error)")
         if members[index].policy.quiesce == .require {
             fail(index, error)

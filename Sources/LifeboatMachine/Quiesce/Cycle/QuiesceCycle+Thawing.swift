@@ -68,7 +68,7 @@ extension QuiesceCycle {
             if member.freeze == .denied, case .failed = answer {
                 // An agent that takes no such commands froze nothing.
                 members[index].thaw = .done
-            } else if now > member.freezeTime + member.times.giveUp {
+            } else if now > member.freezeTime + member.giveUpSeconds {
                 members[index].thaw = .gaveUp
                 members[index].reasons.append("the guest does not say that it is thawed")
                 tell(
@@ -139,7 +139,7 @@ extension QuiesceCycle {
             members[index].pause = .over
             return
         }
-        if now > member.pauseTime + member.times.giveUp {
+        if now > member.pauseTime + member.giveUpSeconds {
             members[index].pause = .gaveUp
             tell(.warning("\(member.name): it may be paused still: \(error)"))
         } else {

@@ -101,6 +101,7 @@ struct QuiesceMember: Sendable {
 
     var wantsPause: Bool { isTakingPart && policy.quiesce == .pause && isRunning }
     var wantsSnapshot: Bool { isTakingPart && policy.quiesce != .stateless }
+    var giveUpSeconds: Double { times.giveUp(isWindows: system?.isWindows == true) }
     var isTakingPart: Bool { failure == nil }
 
     var isThawing: Bool {

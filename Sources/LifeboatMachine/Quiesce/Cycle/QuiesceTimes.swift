@@ -12,15 +12,15 @@ struct QuiesceTimes: Sendable {
     /// From the request to freeze.
     var thawAtLatest: Double { deadline * 0.9 }
     var pause: Double { deadline / 4 }
-    /// A thaw in Windows was seen to take longer than 20 s.
-    func thaw(isWindows: Bool) -> Double { deadline * (isWindows ? 3 : 0.5) }
+    /// A thaw in Windows was seen to take longer than 20 s; it is asked for again then.
+    func thaw(isWindows: Bool) -> Double { deadline * (isWindows ? 1.5 : 0.5) }
     var status: Double { deadline / 4 }
     /// Between two questions whether a guest is thawed.
     var interval: Double { deadline / 40 }
     /// How long a guest must say `thawed` after a freeze that was not answered.
-    var settling: Double { deadline / 4 }
+    var settling: Double { deadline * 0.35 }
     /// From the request to freeze; the guardian goes on when this process gives up.
-    var giveUp: Double { deadline * 5 }
+    func giveUp(isWindows: Bool) -> Double { deadline * (isWindows ? 10 : 5) }
     /// How much later than its time-out a call is given up.
     var grace: Double { deadline / 20 }
     /// After its start, which comes before the freeze.
