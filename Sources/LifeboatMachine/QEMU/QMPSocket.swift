@@ -78,7 +78,7 @@ final class QMPSocket: Sendable {
     func send(_ bytes: [UInt8], deadline: Double) throws(LifeboatError) {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withBytes {
+            let count = bytes.withUnsafeBytes {
                 Glibc.send(
                     descriptor, $0.baseAddress.map { $0 + done }, $0.count - done,
                     Int32(MSG_NOSIGNAL))

@@ -30,10 +30,10 @@ import Testing
     ]) func `a refusal carries QEMU's words`(kind: String, code: LifeboatError.Code) throws {
         let server = try Self.server { [ScriptedQMP.refusal($0, kind, "no such thing")] }
         let client = try QMPClient(path: server.path)
-        do {
+        do throws(LifeboatError) {
             try client.call("blockdev-del")
             Issue.record("it was refused")
-        } catch let error as LifeboatError {
+        } catch {
             #expect(error.code == code && error.cause == "no such thing")
         }
     }
@@ -57,7 +57,10 @@ import Testing
 
     @Test func `events are kept until somebody asks for them`() throws {
         let server = try Self.server {
-            [.say(#"{"event":"STOP","data":{}}"#), .say(#"{"event":"RESUME"}"#), ScriptedQMP.reply($0)]
+            [
+                .say(#"{"event":"STOP","data":{}}"#), .say(#"{"event":"RESUME"}"#),
+                ScriptedQMP.reply($0),
+            ]
         }
         let client = try QMPClient(path: server.path)
         try client.call("stop")
