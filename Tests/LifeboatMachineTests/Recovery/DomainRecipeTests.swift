@@ -143,7 +143,7 @@ import Testing
         (["br0": "bubble"], ["network production", "network bubble"], 0),
         (["br0": "asleep"], ["network production", "network asleep"], 1),
         (["production": "gone"], ["network gone", "bridge br0"], 1),
-        (["*": "bubble"], ["network production", "bridge br0"], 0),
+        (["*": "bubble"], ["network bubble", "network bubble"], 0),
     ]) func `networks are mapped`(map: [String: String], expected: [String], obstacles: Int) throws
     {
         var recipe = try plainRecipe()
