@@ -106,7 +106,7 @@ class Domain:
         self.host.virsh("start", self.name)
         return self.wait_ready() if wait else self
 
-    def wait_ready(self, deadline=120):
+    def wait_ready(self, deadline=240):
         """Until the agent and the web server answer, and records are written."""
         begun = self.number_now() if self.network == "production" else None
         if self.agent:

@@ -67,7 +67,7 @@ class Host(Server):
             os.path.join(os.path.dirname(os.path.abspath(__file__)), "host_init.py"), self.folder,
             self.name])
         wait_until(lambda: os.path.exists(self.path("ready")), 30, self.name, [self.init])
-        self.run(["virtlogd", "--daemon", "--pid-file", "/run/virtlogd.pid"])
+        self.run(["virtlogd", "--daemon", "--pid-file", "/run/libvirt/virtlogd.pid"])
         self.start_daemon()
 
     def ready(self):
