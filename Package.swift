@@ -84,6 +84,11 @@ targets += [
         name: "LifeboatSimulate",
         dependencies: ["LifeboatProtocol", "LifeboatSimulation", argumentParser],
         swiftSettings: settings),
+    .target(name: "CNBDKit"),
+    .target(
+        name: "LifeboatPlugin",
+        dependencies: ["LifeboatCore", "LifeboatSystem", "Lifeboat", "CNBDKit"],
+        swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
     .executableTarget(
         name: "LifeboatCommand",
@@ -113,6 +118,7 @@ let package = Package(
         .executable(name: "lifeboat-fuzz", targets: ["LifeboatFuzz"]),
         .executable(name: "lifeboat-simulate", targets: ["LifeboatSimulate"]),
         .library(name: "Lifeboat", targets: ["Lifeboat"]),
+        .library(name: "lifeboat-nbdkit-plugin", type: .dynamic, targets: ["LifeboatPlugin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
