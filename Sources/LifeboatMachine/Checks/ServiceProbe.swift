@@ -28,7 +28,7 @@ public enum ServiceProbe {
         defer { close(descriptor) }
         let request = Array(
             "GET \(path) HTTP/1.0\r\nHost: \(host)\r\nConnection: close\r\n\r\n".utf8)
-        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count
+        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count
         else { throw failure(place, "the request could not be sent") }
         var answer: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
@@ -95,7 +95,7 @@ public enum ServiceProbe {
         guard descriptor >= 0 else {
             throw failure("\(host):\(port)", String(cString: strerror(errno)))
         }
-        if connect(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 {
+        if Glibc.connect(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 {
             return descriptor
         }
         var number = errno
