@@ -206,7 +206,7 @@ def forget_checkpoints(domain):
 
 
 def check_file_system(path, start=0, repair=False):
-    """Whether ext4 is clean as it stands, or after its journal has been replayed."""
+    """Whether ext4 is clean as it stands, with nothing in its journal, or after that has been replayed."""
     if start:
         part = path + ".part"
         with open(path, "rb") as source, open(part, "wb") as target:
@@ -214,6 +214,10 @@ def check_file_system(path, start=0, repair=False):
             while piece := source.read(4 * MIB):
                 target.write(piece)
         path = part
+    features = subprocess.run(["dumpe2fs", "-h", path], capture_output=True).stdout
+    check(b"Filesystem features" in features, "this is no ext4")
+    # Without it a check that changes nothing would call old contents clean.
+    check(repair or b"needs_recovery" not in features, "the journal has to be replayed")
     result = subprocess.run(["e2fsck", "-fy" if repair else "-fn", path], capture_output=True, text=True)
     check(result.returncode == 0 or repair and result.returncode == 1,
           f"e2fsck: {result.returncode}: {(result.stdout + result.stderr)[-400:]}")
