@@ -224,6 +224,10 @@ class Domain:
         begun = self.number_now() or 0
         wait_until(lambda: (self.number_now() or 0) > begun, deadline, f"more records of {self.name}")
 
+    def write_probe(self, deadline=15):
+        """Writes to both disks: this comes back only when no file system is frozen."""
+        self.call("date >/data/probe && date >/root/probe", deadline)
+
     # Knobs, see guest/freeze-application.
 
     def turn(self, knob, value=""):
