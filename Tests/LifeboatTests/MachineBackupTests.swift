@@ -44,7 +44,7 @@ import Testing
         var policy = ProtectionPolicy()
         policy.quiesce = .crash
         change(&policy)
-        options.members = machines.map { BackupMember(.machine($0), policy: policy) }
+        options.members = machines.map { BackupMember($0, policy: policy) }
         options.runDirectory = work.path + "/run"
         options.scratchDirectory = work.path + "/scratch"
         return try operations.backup(options)

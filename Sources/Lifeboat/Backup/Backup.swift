@@ -2,7 +2,6 @@ import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
 import LifeboatFormat
-import LifeboatMachine
 import LifeboatStore
 import LifeboatSystem
 import LifeboatVolume
@@ -28,9 +27,6 @@ extension Operations {
     ) throws(LifeboatError) -> BackupResult {
         let begun = Clock.milliseconds()
         let start = Clock.monotonicSeconds()
-        // Whether the machines can be had is known before anything is asked of the store.
-        var machines: [any ProtectedMachine] = []
-        for member in options.members { machines.append(try open(member)) }
         let lock = try repository.spool?.lock(waits: true, cancellation: cancellation)
         defer { withExtendedLifetime(lock) {} }
         _ = try repository.requireWriter()
@@ -54,7 +50,7 @@ extension Operations {
         var body: PointBody
         var warnings: [String] = []
         do throws(LifeboatError) {
-            let opened = try MachineSnapshots(self, options, machines, repository, place.catalog)
+            let opened = try MachineSnapshots(self, options, repository, place.catalog)
             snapshots = opened
             let sources = options.sources + (try opened.start())
             try backUp(sources, options, repository, place, &done)
@@ -135,13 +131,6 @@ extension Operations {
         return body
     }
 
-    private func open(_ member: BackupMember) throws(LifeboatError) -> any ProtectedMachine {
-        switch member.source {
-        case .machine(let machine): machine
-        case .named(let source, let connection): try source.open(connection: connection)
-        }
-    }
-
     /// Without every word of the keepers nobody knows what may be relied on.
     private func refuseDoubtfulKeepers(_ log: LogView) throws(LifeboatError) {
         for problem in log.keeperProblems {
@@ -157,9 +146,9 @@ extension Operations {
             throw LifeboatError(.usage, "there is no volume to back up")
         }
         var names: Set<String> = []
-        for member in options.members where !names.insert(member.name).inserted {
+        for member in options.members where !names.insert(member.machine.name).inserted {
             throw LifeboatError(
-                .usage, "machine \(member.name) is named twice", subject: member.name)
+                .usage, "there are two machines of one name", subject: member.machine.name)
         }
         if options.members.isEmpty { try checkNames(options.sources, options) }
     }

@@ -33,21 +33,22 @@ final class MachineSnapshots {
 
     /// The volumes by which the newest points of these members are found.
     static func keyVolumes(_ members: [BackupMember]) -> [String] {
-        members.map { definitionName($0.name) }
+        members.map { definitionName($0.machine.name) }
     }
 
     /// Opens the machines, learns what their newest points were made of, and prepares them.
     ///
     /// - Throws: what speaks against the backup of any of them; all that was begun is undone.
     init(
-        _ operations: Operations, _ options: BackupOptions, _ machines: [any ProtectedMachine],
-        _ repository: Repository, _ catalog: PointCatalog
+        _ operations: Operations, _ options: BackupOptions, _ repository: Repository,
+        _ catalog: PointCatalog
     ) throws(LifeboatError) {
         self.options = options
         events = operations.events
         cancellation = operations.cancellation
-        for (member, machine) in zip(options.members, machines) {
-            let prefix = machines.count > 1 ? machine.name + "." : ""
+        for member in options.members {
+            let machine = member.machine
+            let prefix = options.members.count > 1 ? machine.name + "." : ""
             let request = SnapshotRequest(
                 line: Self.line(repository.id, options.machine),
                 snapshot: String(Identifier.random().hex.prefix(16)),
@@ -132,8 +133,8 @@ final class MachineSnapshots {
             events.tell(.started(stage: "quiescing", total: nil))
             let runner = QuiesceRunner(
                 members: running.map { (members[$0].machine, members[$0].policy) },
-                group: options.machine, guardian: options.guardian,
-                runDirectory: options.runDirectory, events: events, cancellation: cancellation)
+                guardian: options.guardian, events: events, cancellation: cancellation,
+                group: options.machine, runDirectory: options.runDirectory)
             let outcome = try runner.run()
             events.tell(.finished(stage: "quiescing"))
             skew = running.count > 1 ? outcome.skewMilliseconds : nil
@@ -195,14 +196,27 @@ final class MachineSnapshots {
             let name = members[index].machine.name
             warnings += members[index].machine.finish(isDurable: isDurable).map { "\(name): \($0)" }
         }
-        for member in members where member.policy.quiesce != .stateless {
+        for member in members {
             let moment: HostHook.Moment = isDurable ? .afterBackup : .onFailure
-            warnings += HostHookRunner.run(
-                member.policy.hooks, moment, machine: member.machine.name, group: options.machine
-            ).map { "\(member.machine.name): \($0)" }
+            warnings += Self.runHooks(member.policy.hooks, moment, member.machine.name, options)
         }
         for warning in warnings { events.tell(.warning(warning)) }
         members = []
+        return warnings
+    }
+
+    /// Runs the hooks of the end, whose failure changes nothing any more; returns what failed.
+    private static func runHooks(
+        _ hooks: [HostHook], _ moment: HostHook.Moment, _ machine: String, _ options: BackupOptions
+    ) -> [String] {
+        var warnings: [String] = []
+        for hook in hooks where hook.moment == moment {
+            do throws(LifeboatError) {
+                try hook.run(machine: machine, group: options.machine)
+            } catch {
+                warnings.append("\(machine): the hook \(moment.rawValue): \(error.description)")
+            }
+        }
         return warnings
     }
 }

@@ -109,20 +109,17 @@ struct BackupCommand: Subcommand {
 
     /// What the operation is asked for; `host` names the machine where the user did not.
     func options(host: String) throws(LifeboatError) -> BackupOptions {
-        let (members, volumes) = try machines.members(volumes)
+        let (found, volumes) = try machines.split(volumes)
         let sources = try VolumeArgument.parse(volumes)
-        if members.isEmpty, sources.isEmpty {
+        if found.isEmpty, sources.isEmpty {
             throw LifeboatError(
                 .usage, "there is nothing to back up", advice: "name a volume or a machine")
         }
-        if members.count > 1, machine == nil {
+        if found.count > 1, machine == nil {
             throw LifeboatError(
-                .usage, "a group of machines needs a name",
-                subject: members.map(\.name).joined(separator: ", "), advice: "give --machine NAME")
+                .usage, "a group of machines needs a name", advice: "give --machine")
         }
-        var options = BackupOptions(
-            machine: machine ?? members.first?.name ?? host, sources: sources)
-        options.members = members
+        var options = BackupOptions(machine: machine ?? host, sources: sources)
         options.changedExtents = try NamePairs.changedExtents(
             changedExtents, volumes: sources.map(\.name))
         options.parent = parent
@@ -139,7 +136,12 @@ struct BackupCommand: Subcommand {
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         var options = try options(host: HostName.current)
-        if !options.members.isEmpty {
+        let found = try machines.split(volumes).machines
+        if !found.isEmpty {
+            options.members = try machines.members(found)
+            if machine == nil, let only = options.members.first?.machine.name {
+                options.machine = only
+            }
             options.runDirectory = run.environment.runDirectory
             if let directory = machines.scratchDirectory {
                 options.scratchDirectory = directory
@@ -147,7 +149,7 @@ struct BackupCommand: Subcommand {
                 options.scratchDirectory = try run.environment.scratchDirectory(
                     option: repository.state.directory)
             }
-            options.guardian = ProcessGuardian(program: Files.executable)
+            options.guardian = GuardianProcess([Files.executable, "guardian"])
         }
         let operations = try run.operations(repository, secret, spool: spool)
         return Report(try operations.backup(options), isDryRun: isDryRun)

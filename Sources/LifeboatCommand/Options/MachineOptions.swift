@@ -113,9 +113,9 @@ struct MachineOptions: ParsableArguments {
     }
 
     /// The machines among these sources and in the group, and the sources that are volumes.
-    func members(
+    func split(
         _ sources: [String]
-    ) throws(LifeboatError) -> (members: [BackupMember], volumes: [String]) {
+    ) throws(LifeboatError) -> (machines: [MachineSource], volumes: [String]) {
         var found: [MachineSource] = []
         var volumes: [String] = []
         for text in sources {
@@ -125,28 +125,30 @@ struct MachineOptions: ParsableArguments {
                 volumes.append(text)
             }
         }
-        for name in group?.split(separator: ",") ?? [] {
-            found.append(try MachineSource(groupMember: String(name)))
-        }
+        if let group { found += try MachineSource.group(parsing: group) }
         if found.isEmpty, isUsed {
             throw LifeboatError(
                 .usage, "there is no machine that these options could be about",
                 advice: "name one, such as libvirt:NAME")
         }
-        guard !found.isEmpty, !volumes.isEmpty else {
-            let policies = try policies()
-            var members: [BackupMember] = []
-            for source in found {
-                members.append(
-                    BackupMember(
-                        .named(source, connection: connect),
-                        policy: overridden(policies.policy(for: source.machineName))))
-            }
-            return (members, volumes)
+        if let volume = volumes.first, !found.isEmpty {
+            throw LifeboatError(
+                .usage, "a point is made of machines or of volumes, not of both",
+                subject: volume, advice: "make two backups")
         }
-        throw LifeboatError(
-            .usage, "a point is made of machines or of volumes, not of both", subject: volumes[0],
-            advice: "make two backups")
+        return (found, volumes)
+    }
+
+    /// Reaches the machines, and decides how each is protected.
+    func members(_ sources: [MachineSource]) throws(LifeboatError) -> [BackupMember] {
+        let policies = try policies()
+        var members: [BackupMember] = []
+        for source in sources {
+            let machine = try source.open(connection: connect)
+            members.append(
+                BackupMember(machine, policy: overridden(policies.policy(for: machine.name))))
+        }
+        return members
     }
 
     private func policies() throws(LifeboatError) -> ProtectionPolicies {
