@@ -39,6 +39,8 @@ var targets: [Target] = [
 ]
 targets += module("LifeboatCore", [])
 targets += module("LifeboatFormat", ["LifeboatCore"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatCodec", ["LifeboatCore", "CZstd", "CCrypto", crypto], tests: ["LifeboatTesting"])
 targets += module("LifeboatSystem", ["LifeboatCore", "CLinux"])
 targets += module(
     "LifeboatStore", ["LifeboatCore", "LifeboatSystem", "CCurl", "CCrypto", yams],
@@ -49,18 +51,69 @@ targets += module(
     "LifeboatMachine",
     ["LifeboatCore", "LifeboatFormat", "LifeboatSystem", "LifeboatVolume", "CLibvirt", yams],
     tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatProtocol", ["LifeboatCore", "LifeboatFormat"], tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatSimulation", ["LifeboatCore", "LifeboatFormat", "LifeboatProtocol"],
+    tests: ["LifeboatTesting"])
+targets += module(
+    "LifeboatArchive",
+    [
+        "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+        "LifeboatProtocol",
+    ],
+    tests: ["LifeboatTesting"])
+targets += module(
+    "Lifeboat",
+    [
+        "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+        "LifeboatVolume", "LifeboatMachine", "LifeboatProtocol", "LifeboatArchive",
+    ], tests: ["LifeboatTesting"])
 targets += [
     .target(
         name: "LifeboatTesting",
         dependencies: ["LifeboatCore", "LifeboatSystem", "LifeboatStore", "LifeboatVolume"],
         swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatFuzz",
+        dependencies: [
+            "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
+            "LifeboatTesting",
+        ], swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatSimulate",
+        dependencies: ["LifeboatProtocol", "LifeboatSimulation", argumentParser],
+        swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatCommand",
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
+            argumentParser,
+        ], swiftSettings: settings),
+    .executableTarget(
+        name: "LifeboatLab",
+        dependencies: [
+            "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem", "LifeboatStore",
+            "LifeboatVolume", "LifeboatProtocol", "LifeboatArchive", "Lifeboat",
+            "LifeboatTesting", argumentParser,
+        ], swiftSettings: settings),
+    .testTarget(
+        name: "LifeboatCommandTests",
+        dependencies: [
+            "LifeboatCore", "LifeboatCodec", "Lifeboat", "LifeboatCommand", argumentParser,
+        ], swiftSettings: settings),
 ]
-let keep: Set = ["LifeboatMachineTests", "TidyTests"]
-targets = targets.filter { $0.type != .test || keep.contains($0.name) }
 
 let package = Package(
     name: "lifeboat",
+    products: [
+        .executable(name: "lifeboat", targets: ["LifeboatCommand"]),
+        .executable(name: "lifeboat-lab", targets: ["LifeboatLab"]),
+        .executable(name: "lifeboat-fuzz", targets: ["LifeboatFuzz"]),
+        .executable(name: "lifeboat-simulate", targets: ["LifeboatSimulate"]),
+        .library(name: "Lifeboat", targets: ["Lifeboat"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
