@@ -80,7 +80,8 @@ extension LibvirtMachine {
         let path = disk.path ?? ""
         guard let format = ImageFormat(rawValue: disk.format) else {
             throw LifeboatError(
-                .unsupported, "the format \(disk.format) of \(path) cannot be read while \(name) "
+                .unsupported,
+                "the format \(disk.format) of \(path) cannot be read while \(name) "
                     + "is shut off", subject: name, advice: "back it up while it runs")
         }
         let server = try ImageServer(path: path, format: format, bitmap: disk.since)
