@@ -27,8 +27,8 @@ extension Operations {
             result.isDryRun = options.isDryRun
             if !options.isDryRun {
                 try Self.refuse(obstacles)
-                for warning in plans.flatMap({ plan in plan.warnings.map { "\(plan.name): \($0)" } })
-                {
+                for warning in plans.flatMap({ plan in plan.warnings.map { "\(plan.name): \($0)" } }
+                ) {
                     events.tell(.warning(warning))
                 }
                 let run = MachineRecovery(source, connection, start: start)
