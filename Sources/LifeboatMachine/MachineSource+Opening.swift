@@ -7,7 +7,8 @@ extension MachineSource {
     /// - Throws: `.missing` when there is no such machine, `.unavailable` when nobody answers.
     public func open(connection: String?) throws(LifeboatError) -> any ProtectedMachine {
         switch self {
-        case .libvirt(let domain): throw LifeboatError(.unsupported, domain)
+        case .libvirt(let domain):
+            try LibvirtMachine(domain: domain, uri: connection ?? "qemu:///system")
         case .qemu(let location): try QEMUMachine(location)
         case .directoryHooks(let file): throw LifeboatError(.unsupported, file)
         }

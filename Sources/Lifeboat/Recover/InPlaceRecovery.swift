@@ -1,3 +1,4 @@
+import LifeboatArchive
 import LifeboatCore
 import LifeboatFormat
 import LifeboatMachine

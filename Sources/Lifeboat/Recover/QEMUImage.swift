@@ -21,6 +21,8 @@ enum QEMUImage {
         guard !Files.exists(path) else {
             throw LifeboatError(.exists, "the target exists already", subject: path)
         }
+        // Nobody else may read it; QEMU leaves the mode of what is there.
+        _ = try File(path: path, access: .createNew)
         var arguments = ["create", "-q", "-f", format.rawValue]
         // The server of what is behind it need not run yet, and its size is known.
         if let backing { arguments += ["-u", "-F", "raw", "-b", backing] }

@@ -61,7 +61,12 @@ struct RecoveryChecks {
     }
 
     private func attempt(_ request: RecoveryCheck.HTTPRequest) throws(LifeboatError) -> String {
-        let host = try request.host ?? address()
+        let host: String
+        if let named = request.host {
+            host = named
+        } else {
+            host = try address()
+        }
         let answer = try ServiceProbe.get(
             host: host, port: request.port, path: request.path, timeoutSeconds: 10)
         guard (200..<300).contains(answer.status) else {

@@ -2,6 +2,7 @@ import LifeboatArchive
 import LifeboatCore
 import LifeboatFormat
 import LifeboatMachine
+import LifeboatProtocol
 import LifeboatSystem
 import LifeboatVolume
 

@@ -25,8 +25,8 @@ struct RootCommand: ParsableCommand {
         version: Version.number,
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
-            DiffCommand.self, StatsCommand.self, RestoreCommand.self, ServeCommand.self,
-            VerifyCommand.self,
+            DiffCommand.self, StatsCommand.self, RestoreCommand.self, RecoverCommand.self,
+            ServeCommand.self, VerifyCommand.self,
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
             PruneCommand.self, SessionCommand.self, LockCommand.self, ReplicaCommand.self,
             PullCommand.self, LinkCommand.self, SuspendCommand.self, ResumeCommand.self,

@@ -2,6 +2,7 @@ import ArgumentParser
 import Lifeboat
 import LifeboatCore
 import LifeboatMachine
+import LifeboatSystem
 
 /// How live machines are protected.
 struct MachineOptions: ParsableArguments {
@@ -153,7 +154,9 @@ struct MachineOptions: ParsableArguments {
 
     private func policies() throws(LifeboatError) -> ProtectionPolicies {
         guard let policyFile else { return ProtectionPolicies() }
-        return try ProtectionPolicies(file: policyFile)
+        let bytes = try Files.readWhole(policyFile, limit: 1 << 20)
+        return try ProtectionPolicies(
+            yaml: String(decoding: bytes, as: UTF8.self), path: policyFile)
     }
 
     private func overridden(_ policy: ProtectionPolicy) -> ProtectionPolicy {
