@@ -2,6 +2,7 @@ import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
 import LifeboatFormat
+import LifeboatMachine
 import LifeboatStore
 import LifeboatSystem
 import LifeboatVolume
