@@ -31,7 +31,7 @@ struct RootCommand: ParsableCommand {
             PullCommand.self, LinkCommand.self, SuspendCommand.self, ResumeCommand.self,
             SpoolCommand.self, RepoCommand.self, KeyCommand.self, IndexCommand.self,
             CacheCommand.self, BenchmarkCommand.self,
-            CompletionsCommand.self,
+            CompletionsCommand.self, GuardianCommand.self,
             ManualCommand.self,
         ])
 
