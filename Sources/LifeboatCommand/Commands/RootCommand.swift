@@ -33,7 +33,7 @@ struct RootCommand: ParsableCommand {
             ResumeCommand.self,
             SpoolCommand.self, RepoCommand.self, KeyCommand.self, IndexCommand.self,
             CacheCommand.self, BenchmarkCommand.self,
-            CompletionsCommand.self,
+            CompletionsCommand.self, GuardianCommand.self,
             ManualCommand.self,
         ])
 

@@ -8,7 +8,7 @@ import LifeboatCore
 enum DeadMan {
     private static let mark = "lifeboat-dead-man"
 
-    /// A service manager that ends the agent's processes sends `TERM` first, and a name in
+    /// The program of busybox knows long options only. A service manager that ends the agent's processes sends `TERM` first, and a name in
     /// /proc/mounts has octal digits for blanks, which `%b` understands.
     static func script(seconds: Double) -> String {
         """
@@ -22,7 +22,7 @@ enum DeadMan {
           while [ "$round" -lt 30 ]; do
             while read -r device place rest; do
               case $device in
-                /*) fsfreeze -u "$(printf %b "$place")" & ;;
+                /*) fsfreeze --unfreeze "$(printf %b "$place")" & ;;
               esac
             done < /proc/mounts
             sleep 2

@@ -39,6 +39,9 @@ public final class QuiesceRunner: Sendable {
                 name: member.machine.name, policy: member.policy,
                 isRunning: member.machine.isRunning, hasAgent: member.machine.quiescer != nil)
         }
+        for alarm in GuardianAlarm.all(in: runDirectory) {
+            events.tell(.warning("an earlier run says: \(alarm.message); \(alarm.advice)"))
+        }
         var cycle = QuiesceCycle(plans, hasGuardian: guardian != nil)
         perform(cycle.start(now: Clock.monotonicSeconds()))
         while cycle.outcome == nil {
@@ -138,6 +141,7 @@ public final class QuiesceRunner: Sendable {
                 .refused, "the guest is frozen already, by somebody else or by a run that died",
                 subject: machine.name, advice: "where nobody else freezes it, thaw it")
         }
+        GuardianAlarm.remove(machine: machine.name, in: runDirectory)
         return try quiescer.system(timeoutSeconds: seconds / 2)
     }
 

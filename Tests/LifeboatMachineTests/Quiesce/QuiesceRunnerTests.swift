@@ -1,8 +1,9 @@
 import LifeboatCore
-import LifeboatMachine
 import LifeboatSystem
 import LifeboatTesting
 import Testing
+
+@testable import LifeboatMachine
 
 @Suite struct QuiesceRunnerTests {
     private func policy(_ quiesce: QuiescePolicy, seconds: Double = 60) -> ProtectionPolicy {
@@ -144,4 +145,68 @@ import Testing
         #expect(!agent.isFrozen)
         #expect(agent.state.withLock { $0.log.contains("guest-fsfreeze-freeze") })
     }
+
+    @Test func `the dead-man thaws what the guest has, and is ended again`() throws {
+        let folder = try TemporaryDirectory()
+        let log = folder.file("log")
+        // In the place of the real one, which is for root and for guests.
+        try Files.writeAtomically(
+            folder.file("fsfreeze"), Array("#!/bin/sh\necho \"$@\" >> \(log)\n".utf8), mode: 0o755)
+        let guest = HostAsGuest(folder.path)
+        let process = try DeadMan.arm(guest, seconds: 1, timeoutSeconds: 30)
+        let command = "/proc/\(process)/cmdline"
+        #expect(Files.exists(command))
+        #expect(eventually { Files.exists(log) })
+        let words = String(decoding: try Files.readWhole(log, limit: 1 << 20), as: UTF8.self)
+        #expect(words.split(separator: "\n").allSatisfy { $0.hasPrefix("--unfreeze /") })
+        try DeadMan.disarm(guest, process: process, timeoutSeconds: 30)
+        #expect(eventually { (try? Files.readWhole(command, limit: 1 << 16))?.isEmpty ?? true })
+    }
+
+    @Test func `an alarm of an earlier run is told, and goes when the guest answers`() throws {
+        let folder = try TemporaryDirectory()
+        let text = """
+            {"machine":"web","address":{},"time":1,"message":"web may be frozen"}
+            """
+        try Files.writeAtomically(folder.file("frozen-web.json"), Array(text.utf8))
+        #expect(GuardianAlarm.all(in: folder.path).map(\.machine) == ["web"])
+        let sink = WarningSink()
+        let agent = try ScriptedAgent()
+        _ = try QuiesceRunner(
+            members: [(ScriptedMachine("web", agent: agent), policy(.prefer))], guardian: nil,
+            events: sink, cancellation: Cancellation(), runDirectory: folder.path
+        ).run()
+        #expect(sink.warnings.withLock { $0.first?.contains("web may be frozen") } == true)
+        #expect(GuardianAlarm.all(in: folder.path).isEmpty)
+    }
+}
+
+/// Runs a guest's commands here.
+private final class HostAsGuest: Quiescer {
+    private let folder: String
+
+    /// `folder`: where programs are found first.
+    init(_ folder: String) { self.folder = folder }
+
+    var address: GuestAgentAddress { GuestAgentAddress() }
+
+    func run(
+        _ arguments: [String], timeoutSeconds: Double
+    ) throws(LifeboatError) -> GuestCommandResult {
+        var launch = ChildProcess.Launch(arguments)
+        launch.environment = ["PATH": "\(folder):/usr/bin:/bin"]
+        let result = try ChildProcess.run(launch, timeoutSeconds: timeoutSeconds)
+        var code: Int?
+        if case .exited(let number) = result.ending { code = Int(number) }
+        return GuestCommandResult(
+            exitCode: code, output: result.output, errorOutput: result.errorOutput)
+    }
+
+    func start(_ arguments: [String], timeoutSeconds: Double) throws(LifeboatError) {}
+    func system(timeoutSeconds: Double) throws(LifeboatError) -> GuestSystem {
+        throw LifeboatError(.unsupported, "no guest")
+    }
+    func isFrozen(timeoutSeconds: Double) throws(LifeboatError) -> Bool { false }
+    func freeze(mountPoints: [String], timeoutSeconds: Double) throws(LifeboatError) -> Int { 0 }
+    func thaw(timeoutSeconds: Double) throws(LifeboatError) -> Int { 0 }
 }
