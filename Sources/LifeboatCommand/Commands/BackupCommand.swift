@@ -10,8 +10,10 @@ struct BackupCommand: Subcommand {
         discussion: """
             A volume is NAME=SOURCE, or a SOURCE that is named by the last part of its path. The \
             first = splits; put ./ before a path that has one. SOURCE is a file, a block device, \
-            or - for standard input. All volumes form one point. A source that somebody may \
-            write meanwhile gives consistency none, and the point says so.
+            an image (.qcow2, .vmdk, .vhdx, .vdi), an NBD export (nbd://HOST/EXPORT, \
+            nbd+unix:///EXPORT?socket=PATH), or - for standard input. All volumes form one \
+            point. A source that somebody may write meanwhile gives consistency none, and the \
+            point says so.
 
             With a spool, the point waits there while the link is suspended; the next backup that \
             reaches the store sends it. See spool.
@@ -19,6 +21,7 @@ struct BackupCommand: Subcommand {
             Example:
 
               lifeboat backup --machine web root=/dev/vg/web-root data=/dev/vg/web-data
+              lifeboat backup root=disk.qcow2 data=nbd://host/export
             """)
 
     @Argument(
