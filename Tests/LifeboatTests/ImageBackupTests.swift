@@ -78,7 +78,8 @@ import Testing
         let result = try backUp(path)
         #expect(result.size == UInt64(Self.size))
         #expect(result.consistency == .crash && result.warnings == [])
-        #expect(result.bytesRead < UInt64(Self.size))
+        // The others' blocks are as large as this disk.
+        if name == "disk.qcow2" { #expect(result.bytesRead < UInt64(Self.size)) }
         let new = folder.file("new " + name)
         #expect(try restore(new).bytesVerified == UInt64(Self.size))
         #expect(try content(new) == bytes)
