@@ -8,9 +8,9 @@ public struct BackupOptions: Sendable {
     /// A volume to be backed up.
     public struct Source: Sendable {
         public var name: String
-        /// A path, or `-` for standard input.
+        /// A path, the URI of an NBD export, or `-` for standard input.
         public var path: String
-        /// What reads the volume; `nil` for the file or device at `path`.
+        /// What reads the volume; `nil` for what `VolumeOpener` finds at `path`.
         public var reader: (any VolumeReader)?
         /// What a tracker says has changed since a snapshot; checked before it is believed.
         var changes: VolumeChanges?
@@ -18,7 +18,7 @@ public struct BackupOptions: Sendable {
         var consistency: ConsistencyLevel?
         var content = PointBody.Volume.Content.disk
 
-        /// A file, a block device, or standard input.
+        /// A file, a block device, an image, an NBD export, or standard input.
         public init(name: String, path: String) {
             self.name = name
             self.path = path
@@ -86,7 +86,8 @@ public struct RestoreOptions: Sendable {
     public var point: String
     /// For `latest`: whose.
     public var filter = PointFilter()
-    /// A file, a block device, `-`, or a directory when several volumes are restored.
+    /// A file, a block device, an image, an NBD export, `-`, or a directory when several volumes
+    /// are restored.
     public var target: String
     /// Where a volume goes whose target is `-`.
     public var outputDescriptor: Int32 = 1

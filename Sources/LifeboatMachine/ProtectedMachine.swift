@@ -26,6 +26,9 @@ public protocol ProtectedMachine: AnyObject, Sendable {
     /// Stops the guest's processors, and lets them run again.
     func pause(timeoutSeconds: Double) throws(LifeboatError)
     func resume(timeoutSeconds: Double) throws(LifeboatError)
+    /// The level that its snapshot has by its own doing, without an agent; `nil` where it has none
+    /// of its own, and before the snapshot.
+    var reachedLevel: ConsistencyLevel? { get }
     /// The frozen volumes; they can be read until `finish`.
     func openVolumes() throws(LifeboatError) -> [SnapshotVolume]
     /// What is needed to make the machine anew.
@@ -36,6 +39,10 @@ public protocol ProtectedMachine: AnyObject, Sendable {
     /// older ones are not needed any more. What could not be cleaned up is returned as warnings;
     /// the next run's `prepare` does it.
     func finish(isDurable: Bool) -> [String]
+}
+
+extension ProtectedMachine {
+    public var reachedLevel: ConsistencyLevel? { nil }
 }
 
 /// What is asked of a machine's snapshot.

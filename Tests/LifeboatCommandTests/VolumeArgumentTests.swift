@@ -17,6 +17,13 @@ import Testing
         ("-", "stdin", "-"),
         ("root=-", "root", "-"),
         ("/dev/sda/", "sda", "/dev/sda/"),
+        ("root=disk.qcow2", "root", "disk.qcow2"),
+        ("disk.qcow2", "disk.qcow2", "disk.qcow2"),
+        ("data=nbd://host/export", "data", "nbd://host/export"),
+        ("nbd://host/export", "export", "nbd://host/export"),
+        ("nbds://host:1/export?tls-psk-file=/k", "export", "nbds://host:1/export?tls-psk-file=/k"),
+        ("nbd+unix:///vda?socket=/run/s", "vda", "nbd+unix:///vda?socket=/run/s"),
+        ("x=nbd+unix:///?socket=/run/s", "x", "nbd+unix:///?socket=/run/s"),
     ])
     func `a volume has a name and a source`(text: String, name: String, path: String) throws {
         let source = try VolumeArgument.parse(text)
@@ -24,7 +31,10 @@ import Testing
         #expect(source.path == path)
     }
 
-    @Test(arguments: ["", "=x", "a=", "/", ".", "..", "/dev/a=b", "../a=b", "a\nb=x", "..=x"])
+    @Test(arguments: [
+        "", "=x", "a=", "/", ".", "..", "/dev/a=b", "../a=b", "a\nb=x", "..=x",
+        "nbd+unix:///?socket=/run/s", "nbd:///",
+    ])
     func `refuses what has no usable name`(text: String) {
         #expect(throws: LifeboatError.self) { try VolumeArgument.parse(text) }
     }

@@ -46,7 +46,7 @@ final class BatchScanner {
         if batch.restIsZero {
             try newTags.write(tags, from: batch.first)
         } else {
-            for range in batch.reads {
+            for range in batch.reads + batch.zeros {
                 try newTags.write(
                     Array(tags[range]), from: batch.first + UInt64(range.lowerBound))
             }

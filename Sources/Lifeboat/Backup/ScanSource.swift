@@ -24,6 +24,8 @@ final class ScanBatch: @unchecked Sendable {
     let byteCount: Int
     /// Chunks to read, as ranges within the batch.
     var reads: [Range<Int>]
+    /// Chunks that have become zero and need no reading, as ranges within the batch.
+    let zeros: [Range<Int>]
     /// Whether chunks that are not read are zero, or stay as they are in the parent.
     var restIsZero: Bool
     let buffer: Buffer
@@ -35,18 +37,22 @@ final class ScanBatch: @unchecked Sendable {
 
     init(
         number: Int, first: UInt64, count: Int, byteCount: Int, reads: [Range<Int>],
-        restIsZero: Bool, buffer: Buffer, isLoaded: Bool
+        zeros: [Range<Int>] = [], restIsZero: Bool, buffer: Buffer, isLoaded: Bool
     ) {
         self.number = number
         self.first = first
         self.count = count
         self.byteCount = byteCount
         self.reads = reads
+        self.zeros = zeros
         self.restIsZero = restIsZero
         self.buffer = buffer
         self.isLoaded = isLoaded
         findings = [Finding](repeating: restIsZero ? .zero : .untouched, count: count)
         ids = [Digest](repeating: .zero, count: count)
+        for range in zeros {
+            for index in range { findings[index] = .zero }
+        }
     }
 
     /// The bytes of chunk `index` of the batch.
@@ -68,7 +74,7 @@ protocol ScanSource: AnyObject {
     var size: UInt64 { get }
 }
 
-/// Everything that the file system does not call a hole, or only what a hint calls changed.
+/// Everything that the file system does not call a hole, or of that only what a hint calls changed.
 final class FileScanSource: ScanSource {
     /// Extents are asked for in pieces of this many bytes.
     private static let windowByteCount: UInt64 = 1 << 30
@@ -105,15 +111,20 @@ final class FileScanSource: ScanSource {
         let end = min(chunkCount, first + batchChunks)
         var reads: [Range<Int>] = []
         if let changed {
-            // Holes among them read as zeros; there are few, so they are not looked for.
+            var zeros: [Range<Int>] = []
             while changedPosition < changed.count, changed[changedPosition].lowerBound < end {
                 let piece = changed[changedPosition].clamped(to: first..<end)
-                if !piece.isEmpty { reads.append(local(piece, first)) }
+                if !piece.isEmpty {
+                    // A disk that was trimmed has changed, and there is nothing to read.
+                    let (data, holes) = try split(piece, batch: first..<end)
+                    reads += data.map { local($0, first) }
+                    zeros += holes.map { local($0, first) }
+                }
                 if changed[changedPosition].upperBound > end { break }
                 changedPosition += 1
             }
             position = end
-            return batch(number, first, end, reads, false, buffer)
+            return batch(number, first, end, reads, zeros, false, buffer)
         }
         while let next = try nextData(), next < end {
             let piece = data[dataPosition].clamped(to: max(first, position)..<end)
@@ -121,7 +132,7 @@ final class FileScanSource: ScanSource {
             position = piece.upperBound
         }
         position = end
-        return batch(number, first, end, reads, true, buffer)
+        return batch(number, first, end, reads, [], true, buffer)
     }
 
     private func local(_ range: Range<UInt64>, _ first: UInt64) -> Range<Int> {
@@ -129,13 +140,42 @@ final class FileScanSource: ScanSource {
     }
 
     private func batch(
-        _ number: Int, _ first: UInt64, _ end: UInt64, _ reads: [Range<Int>], _ restIsZero: Bool,
-        _ buffer: Buffer
+        _ number: Int, _ first: UInt64, _ end: UInt64, _ reads: [Range<Int>],
+        _ zeros: [Range<Int>], _ restIsZero: Bool, _ buffer: Buffer
     ) -> ScanBatch {
         ScanBatch(
             number: number, first: first, count: Int(end - first),
             byteCount: Int(min(size, end * chunkSize) - first * chunkSize), reads: reads,
-            restIsZero: restIsZero, buffer: buffer, isLoaded: false)
+            zeros: zeros, restIsZero: restIsZero, buffer: buffer, isLoaded: false)
+    }
+
+    /// The parts of `piece` that the volume has data for, and those that read as zeros.
+    private func split(
+        _ piece: Range<UInt64>, batch: Range<UInt64>
+    ) throws(LifeboatError) -> (data: [Range<UInt64>], holes: [Range<UInt64>]) {
+        if batch.upperBound * chunkSize > dataEnd, dataEnd < size {
+            let start = batch.lowerBound * chunkSize
+            let end = min(size, max(batch.upperBound * chunkSize, start + Self.windowByteCount))
+            data = Self.chunkRanges(
+                try volume.extents(from: start, to: end), chunkSize: chunkSize)
+            dataPosition = 0
+            dataEnd = end
+        }
+        while dataPosition < data.count, data[dataPosition].upperBound <= piece.lowerBound {
+            dataPosition += 1
+        }
+        var found: (data: [Range<UInt64>], holes: [Range<UInt64>]) = ([], [])
+        var position = piece.lowerBound
+        for range in data[dataPosition...] {
+            let part = range.clamped(to: piece)
+            if range.lowerBound >= piece.upperBound { break }
+            if part.isEmpty { continue }
+            if part.lowerBound > position { found.holes.append(position..<part.lowerBound) }
+            found.data.append(part)
+            position = part.upperBound
+        }
+        if position < piece.upperBound { found.holes.append(position..<piece.upperBound) }
+        return found
     }
 
     private func nextChanged() throws(LifeboatError) -> UInt64? {

@@ -144,7 +144,7 @@ struct VolumeBackup {
 
     private func openVolume() throws(LifeboatError) -> any VolumeReader {
         if let reader = source.reader { return reader }
-        return try FileVolume(path: source.path)
+        return try VolumeOpener.open(source: source.path)
     }
 
     // MARK: the three ways
@@ -265,11 +265,15 @@ struct VolumeBackup {
                 "the source changed its size from \(size) to "
                     + "\(try volume.currentSize()) bytes while it was read")
         }
+        if source.reader == nil, source.path != "-" {
+            warnings += VolumeOpener.notes(source: source.path)
+        }
         for warning in warnings { events.tell(.warning("\(source.name): \(warning)")) }
         let counts = pipeline.totals
         let consistency: ConsistencyLevel = reason == nil ? source.consistency ?? .crash : .none
         let unchanged =
-            method == "hint" ? size - min(size, counts.read) : counts.unchanged
+            method == "hint"
+            ? size - min(size, counts.read + counts.trimmed) : counts.unchanged
         var outcome = Outcome(
             result: VolumeBackupResult(
                 name: source.name, size: size, bytesRead: counts.read, bytesNew: counts.new,

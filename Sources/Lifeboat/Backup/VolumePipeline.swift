@@ -23,6 +23,8 @@ final class VolumePipeline: @unchecked Sendable {
         var new: UInt64 = 0
         var zero: UInt64 = 0
         var unchanged: UInt64 = 0
+        /// Changed into zeros, and not read.
+        var trimmed: UInt64 = 0
     }
 
     /// Bytes of volume in a batch.
@@ -286,12 +288,14 @@ final class VolumePipeline: @unchecked Sendable {
             batchPosition += 1
         }
         nextChunk = batch.first + UInt64(batch.count)
-        for read in batch.reads {
-            let start = read.lowerBound * settings.chunkSize
-            counts.read += UInt64(
-                min(batch.byteCount, read.upperBound * settings.chunkSize) - start)
-        }
+        for read in batch.reads { counts.read += byteCount(read, of: batch) }
+        for zeros in batch.zeros { counts.trimmed += byteCount(zeros, of: batch) }
         return true
+    }
+
+    private func byteCount(_ chunks: Range<Int>, of batch: ScanBatch) -> UInt64 {
+        let end = min(batch.byteCount, chunks.upperBound * settings.chunkSize)
+        return UInt64(end - chunks.lowerBound * settings.chunkSize)
     }
 
     private func arrange(_ batch: ScanBatch, _ index: Int) throws(LifeboatError) -> Bool {

@@ -12,8 +12,10 @@ struct BackupCommand: Subcommand {
         discussion: """
             A volume is NAME=SOURCE, or a SOURCE that is named by the last part of its path. The \
             first = splits; put ./ before a path that has one. SOURCE is a file, a block device, \
-            or - for standard input. All volumes form one point. A source that somebody may \
-            write meanwhile gives consistency none, and the point says so.
+            an image (.qcow2, .vmdk, .vhdx, .vdi), an NBD export (nbd://HOST/EXPORT, \
+            nbd+unix:///EXPORT?socket=PATH), or - for standard input. All volumes form one \
+            point. A source that somebody may write meanwhile gives consistency none, and the \
+            point says so.
 
             A machine is libvirt:DOMAIN, qemu:QMP-SOCKET[,agent=SOCKET] or dir-hooks:FILE. It is \
             quiesced for a moment, its disks are snapshotted together, it runs on, and the point \
@@ -26,6 +28,7 @@ struct BackupCommand: Subcommand {
             Example:
 
               lifeboat backup --machine web root=/dev/vg/web-root data=/dev/vg/web-data
+              lifeboat backup root=disk.qcow2 data=nbd://host/export
               lifeboat backup libvirt:web
               lifeboat backup --machine shop --group web,db --quiesce require
             """)

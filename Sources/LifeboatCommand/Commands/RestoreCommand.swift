@@ -8,8 +8,9 @@ struct RestoreCommand: Subcommand {
         commandName: "restore",
         abstract: "Write volumes of a recovery point back.",
         discussion: """
-            One volume goes to a new file (sparse), a block device, or - for standard output; \
-            several volumes go into a directory, each to a file of its name. What exists is not \
+            One volume goes to a new file (sparse), a new image (.qcow2, .vmdk, .vhdx, .vdi), a \
+            block device, an NBD export (nbd://HOST/EXPORT), or - for standard output; several \
+            volumes go into a directory, each to a file of its name. What exists is not \
             overwritten, unless --in-place is given: then only what differs is written. What was \
             written is read again and compared. The recovery key is needed, and suffices.
 
@@ -23,7 +24,8 @@ struct RestoreCommand: Subcommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A file, a block device, a directory, or - for standard output.", valueName: "target"),
+            "A file, an image, a block device, an NBD export, a directory, or -.",
+            valueName: "target"),
         completion: .file())
     var target: String
 

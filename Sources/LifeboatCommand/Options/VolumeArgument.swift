@@ -3,7 +3,8 @@ import LifeboatCore
 
 /// Reads the VOLUME arguments of `backup`: `NAME=SOURCE`, or a SOURCE named by its base name.
 ///
-/// The first `=` splits. A path that has one is protected by a leading `./`.
+/// The first `=` splits. A path that has one is protected by a leading `./`; that of an NBD export's
+/// URI needs no protection.
 enum VolumeArgument {
     /// A name's limit in UTF-8 bytes: it must do as a file's name when a point is restored.
     static let nameLimit = 255
@@ -13,6 +14,11 @@ enum VolumeArgument {
     static func parse(_ text: String) throws(LifeboatError) -> BackupOptions.Source {
         if text == "-" { return BackupOptions.Source(name: standardInputName, path: "-") }
         if text.isEmpty { throw LifeboatError(.usage, "a volume must not be empty") }
+        if isExport(text) {
+            let path = text.prefix { $0 != "?" }
+            return BackupOptions.Source(
+                name: try checked(baseName(String(path.drop { $0 != "/" })), in: text), path: text)
+        }
         guard !text.hasPrefix("./"), let equals = text.firstIndex(of: "=") else {
             return BackupOptions.Source(name: try checked(baseName(text), in: text), path: text)
         }
@@ -40,6 +46,13 @@ enum VolumeArgument {
             sources.append(source)
         }
         return sources
+    }
+
+    /// Whether it is the URI of an NBD export, whose `=` splits nothing.
+    private static func isExport(_ text: String) -> Bool {
+        ["nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+vsock", "nbds+vsock"].contains {
+            text.hasPrefix($0 + "://")
+        }
     }
 
     private static func baseName(_ path: String) -> String {
