@@ -277,6 +277,8 @@ extension LibvirtMachine {
             name: disk.name,
             reader: FrozenVolume(reader, name: "\(name)/\(disk.name)") { [state] in
                 state.withLock { $0.failure }
+            } diagnosis: { [self] in
+                diagnose($0)
             })
         guard disk.since != nil, let base = disk.base else { return volume }
         do throws(LifeboatError) {
@@ -294,6 +296,17 @@ extension LibvirtMachine {
             volume.notes.append("its changes could not be asked for, so all was read: \(error)")
         }
         return volume
+    }
+
+    /// Says so where reading failed because the machine has stopped, which ends its snapshot.
+    private func diagnose(_ error: LifeboatError) -> LifeboatError {
+        guard isRunning, let domain = try? domain(), let isActive = try? domain.isActive(),
+            !isActive
+        else { return error }
+        return LifeboatError(
+            .unreadable, "\(name) stopped while it was backed up, and its snapshot with it",
+            subject: name, cause: error.cause ?? error.message,
+            advice: "back it up again, running or shut off")
     }
 
     func finishRunning(_ request: SnapshotRequest, isDurable: Bool) -> [String] {
