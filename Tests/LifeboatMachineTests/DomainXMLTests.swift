@@ -62,6 +62,12 @@ import Testing
             </channel>
             <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
           </devices>
+          <seclabel type='dynamic' model='apparmor' relabel='yes'>
+            <label>libvirt-c7d1532a</label>
+          </seclabel>
+          <seclabel type='dynamic' model='dac' relabel='yes'>
+            <label>+64055:+64056</label><imagelabel>+64055:+64056</imagelabel>
+          </seclabel>
         </domain>
         """
 
@@ -71,6 +77,7 @@ import Testing
         #expect(xml.memory == 256 << 20 && xml.processors == 2 && xml.architecture == "x86_64")
         #expect(xml.isUEFI && xml.hasSecureBoot && xml.hasTPM)
         #expect(xml.variables == "/var/lib/libvirt/qemu/nvram/web_VARS.fd")
+        #expect(xml.owner == .init(user: 64055, group: 64056))
         #expect(xml.kernel == "/boot/vmlinuz" && xml.initrd == nil)
         #expect(xml.agentSocket?.hasSuffix("org.qemu.guest_agent.0") == true)
         #expect(xml.agentState == "connected")
