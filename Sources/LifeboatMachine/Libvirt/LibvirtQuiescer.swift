@@ -50,7 +50,16 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
     ) throws(LifeboatError) -> Int {
         // Without it libvirt waits for the agent for ever, and holds the domain's lock meanwhile.
         try? domain.setAgentTimeout(seconds: max(1, Int(timeoutSeconds)))
-        return try domain.freeze(mountPoints: mountPoints, timeoutSeconds: timeoutSeconds + 1)
+        do throws(LifeboatError) {
+            return try domain.freeze(mountPoints: mountPoints, timeoutSeconds: timeoutSeconds + 1)
+        } catch {
+            // Only what the agent itself says tells that nothing will happen later.
+            let isAnswer = error.cause?.contains("execute QEMU agent command") == true
+            guard isAnswer || error.code == .refused else { throw error }
+            throw LifeboatError(
+                isAnswer ? .refused : .unavailable, error.message, subject: domain.name,
+                cause: error.cause)
+        }
     }
 
     public func thaw(timeoutSeconds: Double) throws(LifeboatError) -> Int {

@@ -1,4 +1,3 @@
-import Foundation
 public import LifeboatCore
 import LifeboatSystem
 
@@ -16,10 +15,7 @@ extension HostHook {
             throw LifeboatError(.usage, "a hook names no program")
         }
         var launch = ChildProcess.Launch(arguments)
-        let secret = ["LIFEBOAT_", "AWS_", "OS_"]
-        var environment = ProcessInfo.processInfo.environment.filter { name, _ in
-            !secret.contains { name.hasPrefix($0) }
-        }
+        var environment = ChildEnvironment.withoutSecrets()
         environment["LIFEBOAT_MACHINE"] = machine
         environment["LIFEBOAT_MOMENT"] = moment.rawValue
         environment["LIFEBOAT_GROUP"] = group

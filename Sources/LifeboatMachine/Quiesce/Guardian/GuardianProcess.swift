@@ -52,6 +52,7 @@ public struct GuardianProcess: GuardianStarting {
     ) -> ChildProcess? {
         var launch = ChildProcess.Launch(arguments)
         launch.isDetached = true
+        launch.environment = ChildEnvironment.withoutSecrets()
         launch.keepsInputOpen = true
         launch.input = orders.line
         guard let child = try? ChildProcess(launch) else { return nil }
