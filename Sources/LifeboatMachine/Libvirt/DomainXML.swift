@@ -40,8 +40,16 @@ public struct DomainXML: Sendable, Hashable {
         public var bootOrder: Int?
     }
 
+    /// Numbers of a user and a group of the host.
+    public struct Owner: Sendable, Hashable {
+        public var user: UInt32
+        public var group: UInt32
+    }
+
     public var name: String
     public var uuid: String?
+    /// Whom its QEMU runs as; `nil` where it does not say.
+    public var owner: Owner?
     public var architecture: String
     public var processors: Int
     /// Bytes.
@@ -86,6 +94,8 @@ public struct DomainXML: Sendable, Hashable {
         }
         kernel = system?["kernel"]?.text
         initrd = system?["initrd"]?.text
+        owner = root.all("seclabel").first { $0.attribute("model") == "dac" }
+            .flatMap { $0["label"]?.text }.flatMap(Self.owner)
         let devices = root["devices"]
         hasTPM = devices?["tpm"] != nil
         let channel = devices?.all("channel").first {
@@ -116,6 +126,13 @@ public struct DomainXML: Sendable, Hashable {
             isReadOnly: node["readonly"] != nil, isShareable: node["shareable"] != nil,
             isTransient: node["transient"] != nil,
             dataFile: source?["dataStore"]?["source"].flatMap(Self.place), backing: backing)
+    }
+
+    /// Of a label such as `+64055:+64055`.
+    private static func owner(_ label: String) -> Owner? {
+        let parts = label.split(separator: ":").map { UInt32($0.drop { $0 == "+" }) }
+        guard parts.count == 2, let user = parts[0], let group = parts[1] else { return nil }
+        return Owner(user: user, group: group)
     }
 
     private static func place(_ source: XMLTree) -> String? {

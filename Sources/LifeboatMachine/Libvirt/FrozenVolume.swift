@@ -7,13 +7,19 @@ final class FrozenVolume: VolumeReader {
     let size: UInt64
     private let reader: any VolumeReader
     private let reason: @Sendable () -> LifeboatError?
+    private let diagnosis: @Sendable (LifeboatError) -> LifeboatError
 
+    /// `reason` tells why the snapshot is no more, which is asked before and after each call;
+    /// `diagnosis` finds out more about a failure.
     init(
-        _ reader: any VolumeReader, name: String, reason: @escaping @Sendable () -> LifeboatError?
+        _ reader: any VolumeReader, name: String,
+        reason: @escaping @Sendable () -> LifeboatError?,
+        diagnosis: @escaping @Sendable (LifeboatError) -> LifeboatError
     ) {
         self.reader = reader
         self.name = name
         self.reason = reason
+        self.diagnosis = diagnosis
         size = reader.size
     }
 
@@ -38,7 +44,7 @@ final class FrozenVolume: VolumeReader {
             return try body()
         } catch {
             if let reason = reason() { throw reason.about(name) }
-            throw error
+            throw diagnosis(error)
         }
     }
 }

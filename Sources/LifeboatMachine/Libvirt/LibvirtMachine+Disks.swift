@@ -29,7 +29,8 @@ extension LibvirtMachine {
         return (disks, notes)
     }
 
-    private static func omission(_ disk: DomainXML.Disk) -> String? {
+    /// Why a disk cannot be, or is not, backed up.
+    static func omission(_ disk: DomainXML.Disk) -> String? {
         if disk.device != "disk" { return "it is a \(disk.device)" }
         if disk.source == nil { return "it is empty" }
         if disk.isReadOnly { return "it is read-only" }

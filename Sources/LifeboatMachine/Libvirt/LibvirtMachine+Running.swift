@@ -16,6 +16,9 @@ extension LibvirtMachine {
                 .refused, "the path of the socket in \(request.runDirectory) would be too long",
                 subject: request.runDirectory)
         }
+        for directory in [request.runDirectory, request.scratchDirectory] {
+            try Self.makeFolder(Self.folder(request, in: directory), xml.owner)
+        }
         let (selected, notes) = try Self.selectDisks(xml, request.policy, machine: name)
         let bitmaps = try Self.bitmaps(domain)
         let plan = CheckpointPlan(
@@ -54,6 +57,19 @@ extension LibvirtMachine {
         state.withLock {
             $0.disks = disks
             $0.notes = more
+        }
+    }
+
+    /// Makes a folder that only root and QEMU may enter.
+    private static func makeFolder(
+        _ path: String, _ owner: DomainXML.Owner?
+    ) throws(LifeboatError) {
+        if mkdir(path, 0o700) != 0, errno != EEXIST {
+            throw .system("cannot make the folder \(path)", path: path, number: errno)
+        }
+        guard let owner, owner.user != 0 else { return }
+        if chown(path, owner.user, owner.group) != 0 {
+            throw .system("cannot give \(path) to QEMU's user", path: path, number: errno)
         }
     }
 
@@ -277,6 +293,8 @@ extension LibvirtMachine {
             name: disk.name,
             reader: FrozenVolume(reader, name: "\(name)/\(disk.name)") { [state] in
                 state.withLock { $0.failure }
+            } diagnosis: { [self] in
+                diagnose($0)
             })
         guard disk.since != nil, let base = disk.base else { return volume }
         do throws(LifeboatError) {
@@ -294,6 +312,17 @@ extension LibvirtMachine {
             volume.notes.append("its changes could not be asked for, so all was read: \(error)")
         }
         return volume
+    }
+
+    /// Says so where reading failed because the machine has stopped, which ends its snapshot.
+    private func diagnose(_ error: LifeboatError) -> LifeboatError {
+        guard isRunning, let domain = try? domain(), let isActive = try? domain.isActive(),
+            !isActive
+        else { return error }
+        return LifeboatError(
+            .unreadable, "\(name) stopped while it was backed up, and its snapshot with it",
+            subject: name, cause: error.cause ?? error.message,
+            advice: "back it up again, running or shut off")
     }
 
     func finishRunning(_ request: SnapshotRequest, isDurable: Bool) -> [String] {
@@ -314,8 +343,9 @@ extension LibvirtMachine {
             else { return }
             try domain.abortJob()
         }
-        try? Files.remove(Self.socket(request))
-        for disk in disks { try? Files.remove(disk.scratch) }
+        for directory in Set([request.runDirectory, request.scratchDirectory]) {
+            try? Files.removeTree(Self.folder(request, in: directory))
+        }
         guard hasSnapshot else { return warnings }
         let own = SnapshotName(line: request.line, snapshot: request.snapshot).text
         attempt("checkpoints of \(name) are left") { () throws(LifeboatError) in

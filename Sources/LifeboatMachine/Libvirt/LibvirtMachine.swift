@@ -195,21 +195,25 @@ public final class LibvirtMachine: ProtectedMachine {
     /// Begins the names of this line's sockets and scratch files.
     static func prefix(_ line: String) -> String { SnapshotName.prefix + line + "-" }
 
+    /// The folder in which one run has its socket, and the one for its scratch files.
+    ///
+    /// They belong to the user that QEMU runs as, who makes the files in them.
+    static func folder(_ request: SnapshotRequest, in directory: String) -> String {
+        "\(directory)/\(prefix(request.line))\(request.snapshot)"
+    }
+
     static func socket(_ request: SnapshotRequest) -> String {
-        "\(request.runDirectory)/\(prefix(request.line))\(request.snapshot).sock"
+        folder(request, in: request.runDirectory) + "/nbd.sock"
     }
 
     static func scratch(_ request: SnapshotRequest, _ disk: String) -> String {
-        "\(request.scratchDirectory)/\(prefix(request.line))\(request.snapshot)-\(disk).qcow2"
+        folder(request, in: request.scratchDirectory) + "/\(disk).qcow2"
     }
 
     /// Removes what a died run of this line left in a directory.
     static func removeStale(_ line: String, in directory: String) {
-        for name in (try? Files.list(directory)) ?? []
-        where name.hasPrefix(prefix(line))
-            && (name.hasSuffix(".sock") || name.hasSuffix(".qcow2"))
-        {
-            try? Files.remove("\(directory)/\(name)")
+        for name in (try? Files.list(directory)) ?? [] where name.hasPrefix(prefix(line)) {
+            try? Files.removeTree("\(directory)/\(name)")
         }
     }
 

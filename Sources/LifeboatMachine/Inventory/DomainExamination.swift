@@ -1,0 +1,199 @@
+internal import LifeboatCore
+internal import LifeboatSystem
+
+/// What `MachineDoctor` looks at in one domain.
+struct DomainExamination {
+    private let domain: LibvirtDomain
+    private let xml: DomainXML
+    private let isActive: Bool
+
+    private static let agentSeconds = 5.0
+
+    init(_ domain: LibvirtDomain) throws(LifeboatError) {
+        self.domain = domain
+        xml = try DomainXML(parsing: try domain.xml(), subject: domain.name)
+        isActive = try domain.isActive()
+    }
+
+    func findings() throws(LifeboatError) -> [MachineFinding] {
+        var findings: [MachineFinding] = []
+        for disk in xml.disks { findings += examine(disk) }
+        findings += agent()
+        findings += try checkpoints()
+        findings += try job()
+        return findings
+    }
+
+    private func finding(
+        _ severity: MachineFinding.Severity, _ check: String, _ message: String,
+        _ advice: String? = nil
+    ) -> MachineFinding {
+        .init(severity, check, machine: domain.name, message, advice: advice)
+    }
+
+    // MARK: disks
+
+    private func examine(_ disk: DomainXML.Disk) -> [MachineFinding] {
+        let name = disk.target
+        if let why = LibvirtMachine.omission(disk) {
+            return [finding(.good, "disks", "\(name) is not backed up: \(why)")]
+        }
+        guard disk.format == "qcow2" else {
+            return [
+                finding(
+                    .advice, "disks",
+                    "\(name) has the format \(disk.format), so all of it is read each time",
+                    "convert it to qcow2 while the machine is shut off: "
+                        + "`qemu-img convert -O qcow2`")
+            ]
+        }
+        guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {
+            return [finding(.good, "disks", "\(name) can be read incrementally")]
+        }
+        guard let information = Self.information(path) else {
+            return [
+                finding(
+                    .warning, "disks", "\(name) cannot be looked at by this host: \(path)",
+                    "see that qemu-img is installed and that this user may read the image")
+            ]
+        }
+        var findings: [MachineFinding] = []
+        let data = information["format-specific"]?["data"]
+        if data?["compat"]?.text == "0.10" {
+            findings.append(
+                finding(
+                    .warning, "disks",
+                    "\(name) is qcow2 of the old version, which keeps no record of changes",
+                    "while the machine is shut off: `qemu-img amend -f qcow2 -o compat=1.1 \(path)`"
+                ))
+        } else {
+            findings.append(finding(.good, "disks", "\(name) can be read incrementally"))
+        }
+        if let snapshots = information["snapshots"]?.list, !snapshots.isEmpty {
+            findings.append(
+                finding(
+                    .warning, "disks",
+                    "\(name) has \(snapshots.count) internal snapshots, which "
+                        + "are no part of its points",
+                    "going back to one makes the record of changes wrong: the next backup after "
+                        + "that should read all; delete those that are not needed"))
+        }
+        return findings
+    }
+
+    private static func information(_ path: String) -> JSON? {
+        let launch = ChildProcess.Launch([
+            "qemu-img", "info", "--force-share", "--output=json", path,
+        ])
+        guard let result = try? ChildProcess.run(launch, timeoutSeconds: 30), result.isSuccess
+        else { return nil }
+        return try? JSON(parsing: result.output, subject: "qemu-img")
+    }
+
+    // MARK: the agent
+
+    private func agent() -> [MachineFinding] {
+        guard xml.hasAgentChannel else {
+            return [
+                finding(
+                    .warning, "agent",
+                    "it has no channel for a guest agent, so its points are crash-consistent",
+                    "add a channel org.qemu.guest_agent.0 and install qemu-guest-agent in the guest"
+                )
+            ]
+        }
+        guard isActive else {
+            return [finding(.good, "agent", "it is shut off, and needs no quiescing")]
+        }
+        let quiescer = LibvirtQuiescer(domain: domain, socket: xml.agentSocket)
+        let isFrozen: Bool
+        do throws(LifeboatError) {
+            isFrozen = try quiescer.isFrozen(timeoutSeconds: Self.agentSeconds)
+        } catch {
+            if error.code == .denied {
+                return [
+                    finding(
+                        .warning, "agent", "its agent does not let it be frozen",
+                        "allow guest-fsfreeze-* in the agent's configuration in the guest")
+                ]
+            }
+            return [
+                finding(
+                    .warning, "agent",
+                    "its agent does not answer, so its points are crash-consistent: "
+                        + (error.cause ?? error.message),
+                    "install and start qemu-guest-agent in the guest")
+            ]
+        }
+        if isFrozen {
+            return [
+                finding(
+                    .problem, "frozen", "its file systems are frozen now: the guest cannot write",
+                    "if no backup of it runs: `virsh domfsthaw \(domain.name)`")
+            ]
+        }
+        var findings = [finding(.good, "agent", "its agent answers, and it can be frozen")]
+        if let system = try? quiescer.system(timeoutSeconds: Self.agentSeconds) {
+            if !system.allowsCommands {
+                findings.append(
+                    finding(
+                        .advice, "agent-commands",
+                        "its agent allows no commands, so no process in the guest would thaw it "
+                            + "should this host fail meanwhile",
+                        "allow guest-exec and guest-exec-status in the agent's configuration"))
+            }
+            findings.append(
+                finding(
+                    .advice, "hooks",
+                    system.isWindows
+                        ? "its applications are quiesced by VSS where their writers are installed"
+                        : "its applications are quiesced only where the agent runs freeze hooks "
+                            + "that fail when they fail; Debian's own ignores their failures",
+                    system.isWindows
+                        ? "set the agent's VssOption to 5 where a database has backups of its own"
+                        : nil))
+        }
+        return findings
+    }
+
+    // MARK: checkpoints and jobs
+
+    private func checkpoints() throws(LifeboatError) -> [MachineFinding] {
+        var findings: [MachineFinding] = []
+        let foreign = try domain.checkpoints().map(\.name).filter { SnapshotName($0) == nil }
+        if !foreign.isEmpty {
+            findings.append(
+                finding(
+                    .advice, "checkpoints",
+                    "another program keeps checkpoints of it: " + foreign.joined(separator: ", "),
+                    "if that program is not used any more, delete them: "
+                        + "`virsh checkpoint-delete \(domain.name) NAME`"))
+        }
+        guard isActive else { return findings }
+        let broken = try LibvirtMachine.bitmaps(domain).values.joined()
+            .filter { $0.isInconsistent && SnapshotName($0.name) != nil }
+        if !broken.isEmpty {
+            findings.append(
+                finding(
+                    .advice, "bitmaps",
+                    "a record of changes was lost in a crash; the next backup reads all and mends "
+                        + "it"))
+        }
+        return findings
+    }
+
+    private func job() throws(LifeboatError) -> [MachineFinding] {
+        guard isActive, let job = try domain.backupXML() else { return [] }
+        let isOurs = job.contains("/" + SnapshotName.prefix)
+        return [
+            finding(
+                isOurs ? .advice : .warning, "job",
+                isOurs
+                    ? "a backup of it runs, or was left by a run that died: the next one ends it"
+                    : "another program has a backup job on it, and there can be only one",
+                isOurs
+                    ? nil
+                    : "wait until it has ended, or end it: `virsh domjobabort \(domain.name)`")
+        ]
+    }
+}
