@@ -25,7 +25,10 @@ struct RootCommand: ParsableCommand {
         version: Version.number,
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
-            DiffCommand.self, StatsCommand.self, RestoreCommand.self, ServeCommand.self, VerifyCommand.self,
+            DiffCommand.self, StatsCommand.self, RestoreCommand.self, ServeCommand.self,
+            MountCommand.self,
+            FilesCommand.self,
+            VerifyCommand.self,
             ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
             PruneCommand.self, SessionCommand.self, LockCommand.self, ReplicaCommand.self,
             PullCommand.self, LinkCommand.self, SuspendCommand.self, ResumeCommand.self,
