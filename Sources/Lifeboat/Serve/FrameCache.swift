@@ -32,8 +32,9 @@ final class DecodedFrame: Sendable {
     }
 }
 
-/// Decoded frames in memory, those used lately; bounded by bytes. Safe from many threads.
+/// Decoded frames in memory, those used lately; bounded by bytes.
 ///
+/// Safe from many threads.
 /// Who asks for a frame that somebody else is fetching waits for that one.
 final class FrameCache: Sendable {
     private struct State {

@@ -6,7 +6,9 @@ import LifeboatStore
 import LifeboatSystem
 
 /// Fetches whole frames from the store or from the cache on the disk, and checks every chunk of
-/// them. Safe from many threads; bounded numbers of readers and decoders bound its memory.
+/// them.
+///
+/// Safe from many threads; bounded numbers of readers and decoders bound its memory.
 final class FrameSource: @unchecked Sendable {
     /// What decodes; used by one thread at a time.
     private final class Worker {

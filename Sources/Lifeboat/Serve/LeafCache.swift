@@ -1,7 +1,9 @@
 import LifeboatCore
 import LifeboatSystem
 
-/// Leaves of a volume's block map, those used lately. Safe from many threads.
+/// Leaves of a volume's block map, those used lately.
+///
+/// Safe from many threads.
 final class LeafCache: Sendable {
     /// 16 Ki leaves are 32 GiB of a volume with chunks of 64 KiB, and 16 MiB of memory.
     private static let limit = 1 << 14

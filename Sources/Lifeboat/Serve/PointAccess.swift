@@ -43,7 +43,7 @@ final class PointAccess: Sendable {
                 directory: repository.directories.cache, limit: options.cacheSize) : nil
         // The rest is for what is on its way, for directories of packs and for the block map.
         let memory = Int(min(options.memory, 1 << 40))
-        frames = FrameCache(limit: max(16 << 20, memory / 2))
+        frames = FrameCache(limit: options.frameMemory ?? max(16 << 20, memory / 2))
         source = FrameSource(repository, disk: disk)
         helpers = ReadHelpers(count: max(parallel, Threads.processorCount))
         window = UInt64(max(2 << 20, min(32 << 20, memory / 8)))

@@ -17,6 +17,10 @@ public struct PointReaderOptions: Sendable {
     ///
     /// For tests.
     var usesDisk: Bool?
+    /// Bytes of decoded frames; `nil`: half of `memory`.
+    ///
+    /// For tests.
+    var frameMemory: Int?
 
     public init(point: String) { self.point = point }
 }

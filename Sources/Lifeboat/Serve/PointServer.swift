@@ -74,10 +74,12 @@ public final class PointServer: Sendable {
         var succeeds = false
         defer { if !succeeds, let folder { try? Files.removeTree(folder) } }
         let arguments =
-            [nbdkit, "--foreground", "--readonly", "--threads=16"]
+            [nbdkit, "--foreground", "--threads=16"] + access(options)
             + listening(place, options) + [plugin] + parameters(target.point, options)
         var launch = ChildProcess.Launch(arguments)
         launch.environment = Files.environment.merging(options.access.environment) { $1 }
+        // Overlays are made there: what they hold is better in a place of this user's.
+        launch.environment?["TMPDIR"] = Files.absolute(options.access.cacheDirectory)
         launch.isDetached = options.isDetached
         if let log = options.logFile {
             // Nobody may be there to read what it says.
@@ -183,6 +185,10 @@ public final class PointServer: Sendable {
         }
     }
 
+    private static func access(_ options: ServeOptions) -> [String] {
+        options.overlay == nil ? ["--readonly"] : ["--filter=cow", "--filter=offset"]
+    }
+
     private static func listening(
         _ place: ServeOptions.Place, _ options: ServeOptions
     ) -> [String] {
@@ -225,6 +231,11 @@ public final class PointServer: Sendable {
             network.needsLinkFile
             ? network.linkFiles.first : network.linkFiles.first(where: Files.exists)
         parameters.append(("links", links.map(Files.absolute)))
+        if let overlay = options.overlay {
+            parameters += [
+                ("offset", String(overlay.offset)), ("range", String(overlay.length)),
+            ]
+        }
         for (name, rate) in [
             ("limit-upload", network.uploadLimit), ("limit-download", network.downloadLimit),
         ] where rate != .unlimited {

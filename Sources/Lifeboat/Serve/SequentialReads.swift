@@ -1,7 +1,8 @@
 import LifeboatSystem
 
-/// Finds out who reads a volume in order, from reads that come from many threads. Safe from many
-/// threads.
+/// Finds out who reads a volume in order, from reads that come from many threads.
+///
+/// Safe from many threads.
 final class SequentialReads: Sendable {
     private struct Stream {
         var end: UInt64

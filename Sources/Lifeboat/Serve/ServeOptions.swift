@@ -39,6 +39,8 @@ public struct ServeOptions: Sendable {
     public var pidFile: String?
     /// Gets what the server says, behind what is there; needed when it is detached.
     public var logFile: String?
+    /// Serves only this part of each volume, and on an overlay that can be written to.
+    var overlay: Extent?
     /// How long it may take until the server answers.
     public var startSeconds = 120.0
 

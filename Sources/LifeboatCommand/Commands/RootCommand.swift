@@ -26,15 +26,13 @@ struct RootCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, RecoverCommand.self,
-            ServeCommand.self, VerifyCommand.self,
-            ForgetCommand.self, HoldCommand.self, ReleaseCommand.self, TagCommand.self,
-            PruneCommand.self, SessionCommand.self, LockCommand.self, ReplicaCommand.self,
-            GuardianCommand.self, PullCommand.self, LinkCommand.self, SuspendCommand.self,
-            ResumeCommand.self,
-            SpoolCommand.self, RepoCommand.self, KeyCommand.self, IndexCommand.self,
-            CacheCommand.self, BenchmarkCommand.self,
-            CompletionsCommand.self, GuardianCommand.self,
-            ManualCommand.self,
+            ServeCommand.self, MountCommand.self, FilesCommand.self, MachinesCommand.self,
+            DoctorCommand.self, VerifyCommand.self, ForgetCommand.self, HoldCommand.self,
+            ReleaseCommand.self, TagCommand.self, PruneCommand.self, SessionCommand.self,
+            LockCommand.self, ReplicaCommand.self, PullCommand.self, LinkCommand.self,
+            SuspendCommand.self, ResumeCommand.self, SpoolCommand.self, RepoCommand.self,
+            KeyCommand.self, IndexCommand.self, CacheCommand.self, BenchmarkCommand.self,
+            CompletionsCommand.self, GuardianCommand.self, ManualCommand.self,
         ])
 
     static var _errorPrefix: String { "lifeboat: " }
