@@ -16,7 +16,14 @@ extension Operations {
         var result: RecoverResult
         if options.isInPlace {
             result = try InPlaceRecovery(source, connection).run()
+        } else if let record = try InstantSession.waiting(source) {
+            events.tell(.note("going on with session \(record.session)"))
+            return try goOn(record, options, source.repository.directories)
         } else {
+            let beginning =
+                options.isInstant && !options.isDryRun ? try InstantBeginning(source) : nil
+            var isTakenOver = false
+            defer { if !isTakenOver { beginning?.server.stop() } }
             var planner = try RecoveryPlanner(source, connection)
             let plans = try planner.plans()
             let obstacles =
@@ -32,7 +39,13 @@ extension Operations {
                     events.tell(.warning(warning))
                 }
                 let run = MachineRecovery(source, connection, start: start)
-                result.machines = try run.run(plans)
+                isTakenOver = true
+                result.machines =
+                    if let beginning {
+                        try run.runInstantly(plans, beginning)
+                    } else {
+                        try run.run(plans)
+                    }
             }
         }
         result.durationSeconds = Clock.monotonicSeconds() - start
@@ -68,7 +81,6 @@ struct MachineRecovery {
     private var options: RecoverOptions { source.options }
 
     func run(_ plans: [RecoveryPlan]) throws(LifeboatError) -> [RecoverResult.Machine] {
-        if options.isInstant { return try runInstantly(plans) }
         var results: [RecoverResult.Machine] = []
         for plan in plans {
             var result = plan.result
