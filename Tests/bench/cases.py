@@ -7,14 +7,15 @@ import random
 import statistics
 import subprocess
 
+from .machines import MachineCases
 from .measuring import GIB, KIB, MIB, SEED, fail, measure, same_content, say, warm
 from .programs import TOOLS
-from .results import STORE_CASES, Table, report_figures
+from .results import MACHINE_CASES, STORE_CASES, Table, report_figures
 from .stores import StoreCases
 from .workload import Workload, nonzero_blocks, overwrite, sparse_copy
 
 
-class Bench(StoreCases):
+class Bench(StoreCases, MachineCases):
     def __init__(self, work, options):
         self.work, self.options = work, options
         self.workload = Workload(work, options)
@@ -45,6 +46,9 @@ class Bench(StoreCases):
                 getattr(self, case)()
         if set(STORE_CASES) & set(self.options.cases):
             self.stores()
+        if set(MACHINE_CASES) & set(self.options.cases):
+            say("\nmachines")
+            self.machines()
 
     def disk(self):
         """One repository for each run and tool: day 0, reading it back, day 1, day 1 again."""
