@@ -10,11 +10,17 @@ import LifeboatVolume
 /// Safe from many threads.
 final class InstantPointServer: InstantServer {
     private let options: ServeOptions
+    /// Whom emulators run as: they must be able to connect.
+    private let owner: HostOffer.Owner?
     private let server = Guarded<PointServer?>(nil)
     /// What came of a start beside other work.
     private let begun = Guarded<(thread: Threads.Handle, fault: Guarded<LifeboatError?>)?>(nil)
 
-    init(_ access: RepositoryAccess, point: Digest, socket: String, memory: UInt64) {
+    init(
+        _ access: RepositoryAccess, point: Digest, socket: String, memory: UInt64,
+        owner: HostOffer.Owner?
+    ) {
+        self.owner = owner
         var options = ServeOptions(access: access, point: point.hex)
         options.place = .socket(path: socket)
         options.memory = memory
@@ -53,6 +59,9 @@ final class InstantPointServer: InstantServer {
         if let path = options.pidFile { PointServer.stop(pidFile: path) }
         let new = try PointServer.start(options)
         server.withLock { $0 = new }
+        if let owner, let path = new.socketPath {
+            try Files.setOwner(path, user: owner.user, group: owner.group)
+        }
     }
 
     func stop() {
@@ -78,12 +87,12 @@ struct InstantBeginning {
     let server: InstantPointServer
 
     /// Starts to serve while the rest is being planned: that touches nothing.
-    init(_ source: RecoverySource) throws(LifeboatError) {
+    init(_ source: RecoverySource, owner: HostOffer.Owner?) throws(LifeboatError) {
         session = String(Identifier.random().hex.prefix(8))
         socket = try InstantSession.socket(session)
         server = InstantPointServer(
             source.operations.access, point: source.point.id, socket: socket,
-            memory: source.options.memory)
+            memory: source.options.memory, owner: owner)
         server.begin()
     }
 }

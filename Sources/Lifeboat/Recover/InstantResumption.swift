@@ -49,7 +49,8 @@ extension Operations {
         }
         var results: [RecoverResult.Machine] = []
         let server = InstantPointServer(
-            access, point: record.point, socket: record.socket, memory: options.memory)
+            access, point: record.point, socket: record.socket, memory: options.memory,
+            owner: try connection.hostOffer().emulatorOwner)
         try server.start()
         for (machine, domain) in zip(record.machines, domains) {
             var result = RecoverResult.Machine(

@@ -138,7 +138,8 @@ final class InstantSession {
     static func socket(_ session: String) throws(LifeboatError) -> String {
         let base = Files.isDirectory("/run") ? "/run/lifeboat" : "/tmp/lifeboat"
         do throws(LifeboatError) {
-            try Files.makeDirectories(base)
+            // Emulators, which need not run as root, must get through.
+            try Files.makeDirectories(base, mode: 0o711)
         } catch {
             return "/tmp/lifeboat-\(session)/nbd"
         }

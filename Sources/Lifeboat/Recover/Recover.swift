@@ -20,11 +20,12 @@ extension Operations {
             events.tell(.note("going on with session \(record.session)"))
             return try goOn(record, options, source.repository.directories)
         } else {
+            var planner = try RecoveryPlanner(source, connection)
             let beginning =
-                options.isInstant && !options.isDryRun ? try InstantBeginning(source) : nil
+                options.isInstant && !options.isDryRun
+                ? try InstantBeginning(source, owner: planner.offer.emulatorOwner) : nil
             var isTakenOver = false
             defer { if !isTakenOver { beginning?.server.stop() } }
-            var planner = try RecoveryPlanner(source, connection)
             let plans = try planner.plans()
             let obstacles =
                 planner.obstacles
@@ -91,9 +92,11 @@ struct MachineRecovery {
                     let image = ImageRestore(
                         source: source, volume: disk.volume, path: disk.path,
                         format: options.format == .raw ? .raw : .qcow2)
+                    if options.resumes, Files.exists(disk.path) {
+                        try image.expectWhole()
+                        continue
+                    }
                     made.images.append(image)
-                    // A whole image of an interrupted run has its name already.
-                    if options.resumes, Files.exists(disk.path) { continue }
                     result.volumes.append(try image.makeNew())
                 }
                 try make(plan, try plan.definition(), made, &result)
@@ -113,9 +116,14 @@ struct MachineRecovery {
         _ plan: RecoveryPlan, _ xml: String, _ made: MadeThings,
         _ result: inout RecoverResult.Machine
     ) throws(LifeboatError) {
-        for file in plan.files where !(options.resumes && Files.exists(file.path)) {
-            made.files.append(file.path)
+        for file in plan.files {
+            if options.resumes, let present = try? Files.readWhole(file.path, limit: 1 << 30),
+                present == file.bytes
+            {
+                continue
+            }
             try Files.writeAtomically(file.path, file.bytes, replace: false)
+            made.files.append(file.path)
         }
         if let tpm = plan.tpm { try unpack(tpm, made) }
         if case .pool(let name) = options.place { try connection.refreshStoragePool(name: name) }
