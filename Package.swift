@@ -93,8 +93,8 @@ targets += [
     .executableTarget(
         name: "LifeboatCommand",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
-            argumentParser,
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatMachine", "Lifeboat",
+            "CQREncode", argumentParser,
         ], swiftSettings: settings),
     .executableTarget(
         name: "LifeboatLab",
@@ -106,7 +106,8 @@ targets += [
     .testTarget(
         name: "LifeboatCommandTests",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "Lifeboat", "LifeboatCommand", argumentParser,
+            "LifeboatCore", "LifeboatCodec", "LifeboatMachine", "Lifeboat", "LifeboatCommand",
+            argumentParser,
         ], swiftSettings: settings),
 ]
 

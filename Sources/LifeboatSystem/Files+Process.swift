@@ -20,6 +20,11 @@ extension Files {
         return variables
     }
 
+    /// The path of the program that this process runs.
+    public static var executable: String {
+        linkTarget("/proc/self/exe") ?? "/proc/self/exe"
+    }
+
     /// The name of this host; `localhost` where it has none.
     public static var hostName: String {
         var bytes = [CChar](repeating: 0, count: 256)

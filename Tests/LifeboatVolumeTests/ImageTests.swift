@@ -16,7 +16,7 @@ import Testing
         var generator = SeededGenerator(seed: seed)
         let folder = try TemporaryDirectory()
         let path = folder.file("a disk: 1.\(format.rawValue)")
-        let size = 12 << 20
+        let size = 3 << 20
         try run("qemu-img", "create", "-q", "-f", format.rawValue, path, "\(size)")
         var expected = [UInt8](repeating: 0, count: size)
         do {
@@ -25,7 +25,7 @@ import Testing
             #expect(target.size == UInt64(size))
             for _ in 0..<20 {
                 let offset = Int.random(in: 0..<size, using: &generator)
-                let count = Int.random(in: 1...min(300_000, size - offset), using: &generator)
+                let count = Int.random(in: 1...min(100_000, size - offset), using: &generator)
                 let isZero = Int.random(in: 0..<4, using: &generator) == 0
                 let bytes =
                     isZero ? [UInt8](repeating: 0, count: count) : generator.bytes(count)
@@ -54,7 +54,7 @@ import Testing
             rest.replaceSubrange(
                 Int(extent.offset)..<Int(extent.end), with: [UInt8](repeating: 0, count: count))
         }
-        #expect(rest.allSatisfy { $0 == 0 })
+        #expect(rest == [UInt8](repeating: 0, count: size))
         #expect(ImageFormat(contentOf: path) == (format == .raw ? nil : format))
         #expect(try VolumeOpener.open(source: path).bytes(0, size) == expected)
     }

@@ -30,7 +30,7 @@ import Testing
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
-                    "LifeboatProtocol", "LifeboatMachine",
+                    "LifeboatProtocol",
                 ]),
             "LifeboatPlugin": core.union(["LifeboatSystem", "Lifeboat", "CNBDKit"]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
