@@ -38,6 +38,25 @@ struct ImageRestore {
         return result
     }
 
+    /// Finds out whether an image that has its name already is the one of an interrupted recovery.
+    ///
+    /// - Throws: `.exists` where it is anything else.
+    func expectWhole() throws(LifeboatError) {
+        do throws(LifeboatError) {
+            let (target, server) = try open(path, isNew: false)
+            defer { server?.close() }
+            guard target.size == volume.size else {
+                throw LifeboatError(.damaged, "its size is another")
+            }
+            _ = try source.restore(volume).verify(target)
+        } catch {
+            guard error.code == .damaged else { throw error }
+            throw LifeboatError(
+                .exists, "\(path) exists, and is not what the point holds", subject: path,
+                cause: error.message)
+        }
+    }
+
     /// Removes what a recovery that cannot be gone on with has made.
     func discard() {
         for path in [partial, path] where Files.exists(path) { try? Files.remove(path) }
@@ -57,6 +76,14 @@ struct ImageRestore {
         }
     }
 
+    private func open(
+        _ file: String, isNew: Bool
+    ) throws(LifeboatError) -> (any VolumeWriter, ImageServer?) {
+        if format == .raw { return (try FileTarget.openExisting(path: file), nil) }
+        let image = try ImageServer(path: file, format: format, isWritable: true)
+        return (try NBDTarget(uri: image.uri, startsZeroed: isNew), image)
+    }
+
     private func write(
         _ file: String, isNew: Bool, from first: UInt64
     ) throws(LifeboatError) -> VolumeRestoreResult {
@@ -66,17 +93,7 @@ struct ImageRestore {
             name: volume.name, target: path, size: volume.size, bytesWritten: 0, bytesFetched: 0,
             bytesMatching: 0, bytesVerified: 0, writeSeconds: 0, verifySeconds: 0,
             bytesResumed: min(volume.size, first * restore.chunkSize))
-        let server: ImageServer?
-        let target: any VolumeWriter
-        switch format {
-        case .raw:
-            server = nil
-            target = try FileTarget.openExisting(path: file)
-        default:
-            let image = try ImageServer(path: file, format: format, isWritable: true)
-            server = image
-            target = try NBDTarget(uri: image.uri, startsZeroed: isNew)
-        }
+        let (target, server) = try open(file, isNew: isNew)
         defer { server?.close() }
         guard target.size >= volume.size else {
             throw LifeboatError(

@@ -1,5 +1,5 @@
 import LifeboatArchive
-public import LifeboatCore
+import LifeboatCore
 import LifeboatFormat
 import LifeboatMachine
 import LifeboatSystem
@@ -138,7 +138,8 @@ final class InstantSession {
     static func socket(_ session: String) throws(LifeboatError) -> String {
         let base = Files.isDirectory("/run") ? "/run/lifeboat" : "/tmp/lifeboat"
         do throws(LifeboatError) {
-            try Files.makeDirectories(base)
+            // Emulators, which need not run as root, must get through.
+            try Files.makeDirectories(base, mode: 0o711)
         } catch {
             return "/tmp/lifeboat-\(session)/nbd"
         }
@@ -182,62 +183,23 @@ final class InstantSession {
         return file
     }
 
+    /// The session that the same command began, and nobody looks after.
+    static func waiting(_ source: RecoverySource) throws(LifeboatError) -> InstantRecord? {
+        let options = source.options
+        guard options.isInstant, !options.isDryRun else { return nil }
+        let known = source.point.body.machines.map(\.name)
+            .filter { options.machines.isEmpty || options.machines.contains($0) }
+        let wanted = Set(known.map { options.names[$0] ?? $0 })
+        return try InstantRecord.all(source.repository.directories).first {
+            $0.point == source.point.id && $0.uri == options.uri
+                && Set($0.machines.map(\.name)) == wanted
+        }
+    }
+
     static func remove(_ record: InstantRecord, _ directories: LocalDirectories) {
         let lock = InstantRecord.folder(directories) + "/\(record.session).lock"
         for path in [record.path(directories), lock] where Files.exists(path) {
             try? Files.remove(path)
         }
-    }
-}
-
-extension Operations {
-    /// Goes on with a session of instant recovery whose process died; with the only one when
-    /// `session` is empty.
-    public func resumeInstantRecovery(
-        _ session: String, _ options: RecoverOptions
-    ) throws(LifeboatError) -> RecoverResult {
-        let start = Clock.monotonicSeconds()
-        let repository = try openRepository(readsOnly: true)
-        _ = try repository.requireRecovery()
-        let directories = repository.directories
-        let all = try InstantRecord.all(directories)
-        guard
-            let record = session.isEmpty && all.count == 1
-                ? all[0] : all.first(where: { $0.session == session })
-        else {
-            throw LifeboatError(
-                .missing, "there is no session \(session)", subject: session,
-                advice: all.isEmpty
-                    ? "no session waits to be gone on with"
-                    : "these wait: " + all.map(\.session).joined(separator: ", "))
-        }
-        let lock = try InstantSession.lock(record, directories)
-        let connection = try LibvirtConnection(uri: record.uri)
-        var results: [RecoverResult.Machine] = []
-        let server = InstantPointServer(
-            access, point: record.point, socket: record.socket, memory: options.memory)
-        try server.start()
-        for machine in record.machines {
-            var result = RecoverResult.Machine(
-                original: machine.original, name: machine.name, uuid: machine.uuid)
-            let domain: LibvirtDomain
-            do throws(LifeboatError) {
-                domain = try connection.domain(uuid: machine.uuid)
-                // After a crash of the host they do not run.
-                if try !domain.isActive() { try domain.start() }
-            } catch {
-                server.stop()
-                throw error
-            }
-            result.state = "running"
-            results.append(result)
-        }
-        let keeper = InstantSession(
-            record, server, connection, directories, events: events, cancellation: cancellation,
-            lock: lock)
-        try keeper.run(options, [], &results, start: start)
-        var result = RecoverResult(point: record.point, machines: results)
-        result.durationSeconds = Clock.monotonicSeconds() - start
-        return result
     }
 }

@@ -16,8 +16,16 @@ extension Operations {
         var result: RecoverResult
         if options.isInPlace {
             result = try InPlaceRecovery(source, connection).run()
+        } else if let record = try InstantSession.waiting(source) {
+            events.tell(.note("going on with session \(record.session)"))
+            return try goOn(record, options, source.repository.directories)
         } else {
             var planner = try RecoveryPlanner(source, connection)
+            let beginning =
+                options.isInstant && !options.isDryRun
+                ? try InstantBeginning(source, owner: planner.offer.emulatorOwner) : nil
+            var isTakenOver = false
+            defer { if !isTakenOver { beginning?.server.stop() } }
             let plans = try planner.plans()
             let obstacles =
                 planner.obstacles
@@ -32,7 +40,13 @@ extension Operations {
                     events.tell(.warning(warning))
                 }
                 let run = MachineRecovery(source, connection, start: start)
-                result.machines = try run.run(plans)
+                isTakenOver = true
+                result.machines =
+                    if let beginning {
+                        try run.runInstantly(plans, beginning)
+                    } else {
+                        try run.run(plans)
+                    }
             }
         }
         result.durationSeconds = Clock.monotonicSeconds() - start
@@ -68,7 +82,6 @@ struct MachineRecovery {
     private var options: RecoverOptions { source.options }
 
     func run(_ plans: [RecoveryPlan]) throws(LifeboatError) -> [RecoverResult.Machine] {
-        if options.isInstant { return try runInstantly(plans) }
         var results: [RecoverResult.Machine] = []
         for plan in plans {
             var result = plan.result
@@ -79,9 +92,11 @@ struct MachineRecovery {
                     let image = ImageRestore(
                         source: source, volume: disk.volume, path: disk.path,
                         format: options.format == .raw ? .raw : .qcow2)
+                    if options.resumes, Files.exists(disk.path) {
+                        try image.expectWhole()
+                        continue
+                    }
                     made.images.append(image)
-                    // A whole image of an interrupted run has its name already.
-                    if options.resumes, Files.exists(disk.path) { continue }
                     result.volumes.append(try image.makeNew())
                 }
                 try make(plan, try plan.definition(), made, &result)
@@ -101,9 +116,14 @@ struct MachineRecovery {
         _ plan: RecoveryPlan, _ xml: String, _ made: MadeThings,
         _ result: inout RecoverResult.Machine
     ) throws(LifeboatError) {
-        for file in plan.files where !(options.resumes && Files.exists(file.path)) {
-            made.files.append(file.path)
+        for file in plan.files {
+            if options.resumes, let present = try? Files.readWhole(file.path, limit: 1 << 30),
+                present == file.bytes
+            {
+                continue
+            }
             try Files.writeAtomically(file.path, file.bytes, replace: false)
+            made.files.append(file.path)
         }
         if let tpm = plan.tpm { try unpack(tpm, made) }
         if case .pool(let name) = options.place { try connection.refreshStoragePool(name: name) }

@@ -155,7 +155,7 @@ struct RecoveryPlanner {
         problems += outcome.obstacles
         for path in disks.map(\.path) + plan.files.map(\.path) {
             let partial = path + RestoreTarget.partialEnding
-            if Files.exists(path), !options.resumes || path.hasSuffix(".qcow2") {
+            if Files.exists(path), !options.resumes {
                 problems.append("\(path) exists already")
             }
             if Files.exists(partial), !options.resumes {

@@ -237,6 +237,16 @@ import Testing
             try recipe.apply(to: DomainSamples.plain).obstacles.contains { $0.contains("x86_64") })
     }
 
+    @Test func `capabilities tell of processors, machines and owner`() throws {
+        let host = try HostOffer(capabilities: DomainSamples.capabilities)
+        #expect(host.processors == 2)
+        #expect(host.nodes == [0])
+        #expect(host.emulatorOwner == .init(user: 64055, group: 106))
+        let machines = host.architectures["x86_64"]?.machines ?? [:]
+        #expect(machines["q35"] == "pc-q35-7.2")
+        #expect(throws: LifeboatError(.damaged, "")) { try HostOffer(capabilities: "<a/>") }
+    }
+
     @Test func `what is no domain is damaged`() throws {
         let recipe = try plainRecipe()
         for text in ["", "<network/>", "<domain>"] {

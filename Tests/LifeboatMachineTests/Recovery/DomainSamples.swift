@@ -124,7 +124,8 @@ enum DomainSamples {
 
     static let capabilities = """
         <capabilities>
-          <host><uuid>u</uuid><topology><cells num='1'><cell id='0'>
+          <host><uuid>u</uuid><secmodel><model>dac</model>
+            <baselabel type='kvm'>+64055:+106</baselabel></secmodel><topology><cells num='1'><cell id='0'>
             <cpus num='2'><cpu id='0'/><cpu id='1'/></cpus></cell></cells></topology></host>
           <guest><os_type>hvm</os_type><arch name='x86_64'><wordsize>64</wordsize>
             <emulator>/usr/bin/qemu-system-x86_64</emulator>

@@ -26,6 +26,14 @@ public struct HostOffer: Sendable, Equatable {
     public var networks: [String: Bool]
     /// UEFI firmware images.
     public var loaders: [String]
+    /// Whom emulators run as, where libvirt sees to that.
+    public var emulatorOwner: Owner?
+
+    /// A user and a group by their numbers.
+    public struct Owner: Sendable, Equatable {
+        public var user: UInt32
+        public var group: UInt32
+    }
 
     public init(
         architectures: [String: Architecture] = [:], processors: Int = 0, nodes: Set<Int> = [0],
@@ -62,6 +70,13 @@ public struct HostOffer: Sendable, Equatable {
             }
             architecture.domainTypes = Set(domains.compactMap { $0.attribute("type") })
             architectures[name] = architecture
+        }
+        let labels = tree["host"]?.all("secmodel").first { $0["model"]?.text == "dac" }
+        let numbers = labels?["baselabel"]?.text.split(separator: ":").map {
+            UInt32($0.trimmingPrefix("+"))
+        }
+        if let numbers, numbers.count == 2, let user = numbers[0], let group = numbers[1] {
+            emulatorOwner = Owner(user: user, group: group)
         }
         let cells = tree["host"]?["topology"]?["cells"]?.all("cell") ?? []
         nodes = Set(cells.compactMap { $0.attribute("id").flatMap { Int($0) } })
