@@ -10,7 +10,7 @@ extension MachineSource {
         case .libvirt(let domain):
             try LibvirtMachine(domain: domain, uri: connection ?? "qemu:///system")
         case .qemu(let location): try QEMUMachine(location)
-        case .directoryHooks(let file): throw LifeboatError(.unsupported, file)
+        case .directoryHooks(let file): try HookedStorage(HookedConfiguration(file: file))
         }
     }
 }

@@ -16,6 +16,10 @@ public protocol ProtectedMachine: AnyObject, Sendable {
     /// The way to the guest's agent; `nil` where there is none.
     var quiescer: (any Quiescer)? { get }
 
+    /// Whether starting its snapshot freezes and thaws what is to be frozen, by the policy of the
+    /// request, so that nobody else quiesces it.
+    var quiescesItself: Bool { get }
+
     /// Does all that may take time before the guest is frozen: looks at bitmaps, cleans up what
     /// earlier runs left behind, makes scratch files.
     ///
@@ -43,6 +47,10 @@ public protocol ProtectedMachine: AnyObject, Sendable {
 
 extension ProtectedMachine {
     public var reachedLevel: ConsistencyLevel? { nil }
+}
+
+extension ProtectedMachine {
+    public var quiescesItself: Bool { false }
 }
 
 /// What is asked of a machine's snapshot.

@@ -19,6 +19,13 @@ final class MachineSnapshots {
         var outcome: QuiesceOutcome?
         var record: PointMachine
         var isStarted = false
+
+        /// What the cycle of quiescing is to do: nothing where the machine does it itself.
+        var cyclePolicy: ProtectionPolicy {
+            var policy = policy
+            if machine.quiescesItself { policy.quiesce = .crash }
+            return policy
+        }
     }
 
     private let options: BackupOptions
@@ -132,7 +139,7 @@ final class MachineSnapshots {
         if !running.isEmpty {
             events.tell(.started(stage: "quiescing", total: nil))
             let runner = QuiesceRunner(
-                members: running.map { (members[$0].machine, members[$0].policy) },
+                members: running.map { (members[$0].machine, members[$0].cyclePolicy) },
                 guardian: options.guardian, events: events, cancellation: cancellation,
                 group: options.machine, runDirectory: options.runDirectory)
             let outcome = try runner.run()
@@ -150,7 +157,8 @@ final class MachineSnapshots {
 
     private func take(_ outcome: QuiesceOutcome, _ index: Int) {
         members[index].outcome = outcome
-        members[index].record.consistency = outcome.level ?? .none
+        let own = members[index].machine.reachedLevel
+        members[index].record.consistency = outcome.level.map { max($0, own ?? $0) } ?? .none
         members[index].record.reasons = outcome.reasons
         members[index].record.freezeWindow = outcome.windowMilliseconds
         members[index].record.hadDeadMan = outcome.isDeadManArmed
@@ -167,7 +175,7 @@ final class MachineSnapshots {
             let name = member.prefix + volume.name
             var source = BackupOptions.Source(name: name, reader: volume.reader)
             source.changes = volume.changes
-            source.consistency = member.outcome?.level ?? .crash
+            source.consistency = member.record.consistency
             sources.append(source)
             members[index].record.volumes.append(name)
             for note in volume.notes {

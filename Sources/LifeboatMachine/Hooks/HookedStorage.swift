@@ -44,6 +44,7 @@ public final class HookedStorage: ProtectedMachine {
         self.init(try HookedConfiguration(file: file))
     }
 
+    public var quiescesItself: Bool { true }
     public var reachedLevel: ConsistencyLevel? { state.withLock { $0.level } }
 
     public func prepare(_ request: SnapshotRequest) throws(LifeboatError) {
