@@ -8,8 +8,11 @@ import LifeboatCore
 enum DeadMan {
     private static let mark = "lifeboat-dead-man"
 
-    /// The program of busybox knows long options only. A service manager that ends the agent's processes sends `TERM` first, and a name in
-    /// /proc/mounts has octal digits for blanks, which `%b` understands.
+    /// What the guest's shell runs.
+    ///
+    /// The program of busybox knows long options only, a service manager that ends the agent's
+    /// processes sends `TERM` first, and a name in /proc/mounts has octal digits for blanks, which
+    /// `%b` understands.
     static func script(seconds: Double) -> String {
         """
         : \(mark)

@@ -51,18 +51,15 @@ import Testing
         ).run()
         var found: [String] = []
         for (index, agent) in agents.enumerated() {
-            let isMended = !agent.isFrozen
-            let state = agent.state.withLock { $0 }
-            let isArmed = state.isDeadManArmed
-            if !isMended, state.isDead, isArmed {
-                if !eventually({ !agent.isFrozen }) { found.append("the dead-man did nothing") }
-            } else if !isMended, state.isDead {
-                let warnings = sink.warnings.withLock { $0 }
-                if !warnings.contains(where: { $0.contains("machine\(index)") }) {
-                    found.append("machine\(index) is lost, and nobody says so")
-                }
-            } else if !isMended {
-                found.append("machine\(index) stays frozen")
+            let isArmed = agent.state.withLock { $0.isDeadManArmed }
+            let isTold = sink.warnings.withLock { warnings in
+                warnings.contains { $0.contains("machine\(index)") }
+            }
+            // An agent that is dead, or too slow for these short deadlines, is the dead-man's and
+            // the guardian's affair; that it is theirs must be said.
+            if agent.isFrozen, !isTold { found.append("machine\(index) stays frozen") }
+            if isArmed, !eventually({ !agent.isFrozen }) {
+                found.append("machine\(index)'s dead-man did nothing")
             }
             let wasFrozen = machines[index].state.withLock { $0.wasFrozen }
             if let level = outcome.members[index].level, level >= .filesystem, wasFrozen != true {

@@ -2,6 +2,7 @@ public import LifeboatCore
 
 /// Something that a quiesce cycle wants done; its answer is told with the same ticket.
 public struct QuiesceOperation: Sendable, Equatable {
+    /// What is to be done.
     public enum Work: Sendable, Equatable {
         /// A program of the host.
         case hook(HostHook)

@@ -25,7 +25,7 @@ struct GuardedGuest {
         self.connecting = connecting
         self.alarm = alarm
         deadline = start + guest.deadlineSeconds
-        end = deadline + orders.lingerSeconds
+        end = deadline
         ways =
             (guest.address.domain.map { [GuestAgentAddress(domain: $0)] } ?? [])
             + (guest.address.socket.map { [GuestAgentAddress(socket: $0)] } ?? [])
@@ -39,8 +39,8 @@ struct GuardedGuest {
             seconds: deadline - Clock.monotonicSeconds(), while: { $0 == .wait })
         var isRunning = false
         let since = Clock.monotonicSeconds()
-        // One who dies leaves at least this long for what was under way.
-        end = max(end, since + orders.lingerSeconds)
+        // From a death on, no more is under way than what was begun before.
+        end = (wish == .thaw ? since : max(deadline, since)) + orders.lingerSeconds
         while true {
             if case .watch(let running) = wish, running.contains(guest.index) {
                 GuardianAlarm.remove(machine: guest.name, in: orders.runDirectory)
