@@ -100,7 +100,7 @@ struct QEMUMachineTests {
             #expect(bitmaps.subtracting([base ?? ""]) == [])
             if isDurable { #expect(bitmaps.count == 1) }
         }
-        if qemu.runs { #expect(machine.isRunning) }
+        if qemu.runs { #expect(try qemu.call("query-status")["running"]?.flag == true) }
         return whole
     }
 
