@@ -21,9 +21,8 @@ struct QEMUCleaner {
 
     mutating func run() {
         removeExports()
-        removeNodes { $0.hasSuffix("-access") }
-        restoreDrives()
-        removeNodes { _ in true }
+        cancelJobs()
+        removeNodes()
         removeBitmaps()
     }
 
@@ -51,39 +50,28 @@ struct QEMUCleaner {
         }
     }
 
-    /// Lets the devices use their own nodes again.
-    mutating func restoreDrives() {
-        let bitmaps = QEMUDisk.bitmapsByNode(namedNodes())
-        for block in ask("query-block").list ?? [] {
-            guard let filter = block["inserted"]?["node-name"]?.text,
-                let index = names.index(ofFilter: filter), let device = block["qdev"]?.text
-            else { continue }
-            let marker = names.marker(index)
-            guard
-                let node = bitmaps.first(where: { $0.value.contains { $0.name == marker } })?.key
-            else {
-                warnings.append("\(device) uses \(filter), and its own node is not known any more")
-                continue
+    /// Ends the jobs, and so takes their filters out from above the disks.
+    mutating func cancelJobs() {
+        let deadline = Clock.monotonicSeconds() + Self.patienceSeconds
+        var asked: Set<String> = []
+        while client.isOpen, Clock.monotonicSeconds() < deadline {
+            let jobs = (ask("query-jobs").list ?? []).compactMap { $0["id"]?.text }
+                .filter(names.isOurs)
+            if jobs.isEmpty { return }
+            for job in jobs where asked.insert(job).inserted {
+                attempt(
+                    "block-job-cancel", ["device": .string(job), "force": true],
+                    ignoring: .missing)
             }
-            attempt(
-                "qom-set",
-                [
-                    "path": .string(
-                        device.hasPrefix("/") ? device : "/machine/peripheral/\(device)"),
-                    "property": "drive", "value": .string(node),
-                ])
+            Threads.sleep(seconds: 0.02)
         }
+        if client.isOpen { warnings.append("a backup job of QEMU's does not end") }
     }
 
-    private mutating func removeNodes(_ fits: (String) -> Bool) {
+    private mutating func removeNodes() {
         let deadline = Clock.monotonicSeconds() + Self.patienceSeconds
-        // Those that others stand on go after those.
-        let order = ["-access", "-filter", "-scratch"]
-        let found = nodes().filter(fits).sorted { left, right in
-            let places = [left, right].map { name in order.firstIndex { name.hasSuffix($0) } ?? 3 }
-            return places[0] < places[1]
-        }
-        for node in found {
+        // The filters have gone with their jobs.
+        for node in nodes() where node.hasSuffix("-scratch") {
             while true {
                 do throws(LifeboatError) {
                     try client.call("blockdev-del", ["node-name": .string(node)])

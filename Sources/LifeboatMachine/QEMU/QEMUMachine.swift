@@ -17,7 +17,7 @@ public final class QEMUMachine: ProtectedMachine {
 
     private let state = Guarded(State())
 
-    /// The first QEMU whose snapshots break instead of the guest's writes.
+    /// The first QEMU whose exports have bitmaps of other nodes.
     private static let oldest = [7, 1, 0]
 
     /// Connects to QEMU.
@@ -159,14 +159,7 @@ public final class QEMUMachine: ProtectedMachine {
 
     public func startSnapshot(timeoutSeconds: Double) throws(LifeboatError) {
         guard let snapshot = state.withLock({ $0.snapshot }) else { return }
-        let runs = isRunning && !state.withLock { $0.isPaused }
-        do throws(LifeboatError) {
-            try snapshot.start(isRunning: runs, timeoutSeconds: timeoutSeconds)
-        } catch {
-            // The guest went on with the same commands, unless QEMU did not answer in time.
-            if runs { state.withLock { $0.isPaused = true } }
-            throw error
-        }
+        try snapshot.start(timeoutSeconds: timeoutSeconds)
     }
 
     public func pause(timeoutSeconds: Double) throws(LifeboatError) {
@@ -206,6 +199,8 @@ public final class QEMUMachine: ProtectedMachine {
                 warnings.append("\(name) may still be paused: \(error)")
             }
         }
+        // A QMP socket serves one program at a time.
+        defer { client.close() }
         guard let request else { return warnings }
         snapshot?.end()
         let names = QEMUNames(line: request.line)

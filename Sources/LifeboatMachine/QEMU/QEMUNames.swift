@@ -11,7 +11,7 @@ struct QEMUNames {
     /// The bitmap that marks the node of a disk in use, and says what has changed in it.
     func marker(_ index: Int) -> String { "\(prefix)disk-\(index)" }
     func filter(_ index: Int) -> String { "\(prefix)\(index)-filter" }
-    func access(_ index: Int) -> String { "\(prefix)\(index)-access" }
+    func job(_ index: Int) -> String { "\(prefix)\(index)-job" }
     func scratch(_ index: Int) -> String { "\(prefix)\(index)-scratch" }
     func export(_ index: Int) -> String { "\(prefix)\(index)" }
     func scratchFile(_ snapshot: String, _ index: Int) -> String {
@@ -21,12 +21,6 @@ struct QEMUNames {
 
     func isOurs(_ name: String) -> Bool { name.hasPrefix(prefix) }
     func isFilter(_ name: String) -> Bool { isOurs(name) && name.hasSuffix("-filter") }
-
-    /// The index in the name of one of our filters.
-    func index(ofFilter name: String) -> Int? {
-        guard isFilter(name) else { return nil }
-        return Int(name.dropFirst(prefix.count).dropLast("-filter".count))
-    }
 
     /// Whose the filter of this name is: a line that is not ours.
     func strangerOfFilter(_ name: String) -> String? {

@@ -4,7 +4,6 @@ import LifeboatSystem
 
 /// The files into which QEMU copies what the guest overwrites while its disks are read.
 ///
-/// Each is a qcow2 image inside a file of a fixed length, so that none can grow beyond its bound.
 struct QEMUScratch: Sendable {
     let directory: String
     /// Bytes that all files together may take.
@@ -22,10 +21,10 @@ struct QEMUScratch: Sendable {
         self.bound = max(Self.leastBytes, min(bound ?? .max, free - free / 10))
     }
 
-    /// Makes a file for a disk of so many bytes; returns its path and the bytes it may have.
+    /// Makes a file for a disk of so many bytes; returns its path.
     mutating func add(
         _ name: String, size: UInt64
-    ) throws(LifeboatError) -> (path: String, bound: UInt64) {
+    ) throws(LifeboatError) -> String {
         let path = "\(directory)/\(name)"
         files.append(path)
         try? Files.remove(path)
@@ -37,13 +36,7 @@ struct QEMUScratch: Sendable {
                 .unavailable, "cannot make the scratch file \(path)", subject: path,
                 cause: result.lastWords)
         }
-        // What all of it takes when every byte is overwritten, with its tables.
-        let whole = size + size / 64 + Self.leastBytes
-        let length = max(Self.leastBytes, min(bound, whole)) & ~0xFFFF
-        guard truncate(path, off_t(clamping: length)) == 0 else {
-            throw .system("cannot set the length of \(path)", path: path, number: errno)
-        }
-        return (path, length)
+        return path
     }
 
     /// Bytes that the files take now.

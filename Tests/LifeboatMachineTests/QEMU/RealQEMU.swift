@@ -135,7 +135,8 @@ final class RealQEMU {
             name,
             pattern == 0
                 ? "write -z -u \(offset) \(count)" : "write -P \(pattern) \(offset) \(count)")
-        for place in offset..<offset + count { disks[name]?.bytes[place] = pattern }
+        disks[name]?.bytes.replaceSubrange(
+            offset..<offset + count, with: repeatElement(pattern, count: count))
         disks[name]?.dirty.formUnion(offset / Self.block...(offset + count - 1) / Self.block)
     }
 
