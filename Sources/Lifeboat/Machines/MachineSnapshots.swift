@@ -71,7 +71,8 @@ final class MachineSnapshots {
         }
         guard !members.isEmpty else { return }
         for directory in [options.runDirectory, options.scratchDirectory] {
-            try Files.makeDirectories(directory)
+            // Hypervisors run as users of their own, who must get through.
+            try Files.makeDirectories(directory, mode: 0o711)
         }
         do throws(LifeboatError) {
             for index in members.indices {

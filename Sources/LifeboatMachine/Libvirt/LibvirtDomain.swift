@@ -68,6 +68,19 @@ public final class LibvirtDomain: Sendable {
         }
     }
 
+    /// Whether it was paused because a write of its guest failed; when it is resumed, the guest's
+    /// write is tried again.
+    public func isPausedByFailedWrite() throws(LifeboatError) -> Bool {
+        let handle = handle
+        return try LibvirtCall.run("asking for the state of \(name)", name) {
+            var state: Int32 = 0
+            var reason: Int32 = 0
+            guard virDomainGetState(handle.pointer, &state, &reason, 0) >= 0 else { return nil }
+            return state == Int32(VIR_DOMAIN_PAUSED.rawValue)
+                && reason == Int32(VIR_DOMAIN_PAUSED_IOERROR.rawValue)
+        }
+    }
+
     private static let states: [UInt32: State] = [
         VIR_DOMAIN_RUNNING.rawValue: .running, VIR_DOMAIN_BLOCKED.rawValue: .blocked,
         VIR_DOMAIN_PAUSED.rawValue: .paused, VIR_DOMAIN_SHUTDOWN.rawValue: .shuttingDown,

@@ -17,7 +17,7 @@ extension LibvirtMachine {
                 subject: request.runDirectory)
         }
         for directory in [request.runDirectory, request.scratchDirectory] {
-            try Self.makeFolder(Self.folder(request, in: directory), xml.owner)
+            try QEMUAccess.makeFolder(Self.folder(request, in: directory), xml.owner)
         }
         let (selected, notes) = try Self.selectDisks(xml, request.policy, machine: name)
         let bitmaps = try Self.bitmaps(domain)
@@ -57,19 +57,6 @@ extension LibvirtMachine {
         state.withLock {
             $0.disks = disks
             $0.notes = more
-        }
-    }
-
-    /// Makes a folder that only root and QEMU may enter.
-    private static func makeFolder(
-        _ path: String, _ owner: DomainXML.Owner?
-    ) throws(LifeboatError) {
-        if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw .system("cannot make the folder \(path)", path: path, number: errno)
-        }
-        guard let owner, owner.user != 0 else { return }
-        if chown(path, owner.user, owner.group) != 0 {
-            throw .system("cannot give \(path) to QEMU's user", path: path, number: errno)
         }
     }
 
@@ -253,9 +240,11 @@ extension LibvirtMachine {
     ) {
         let free = ScratchWatch.free(request.scratchDirectory) ?? .max
         let limit = request.policy.scratchBytes ?? free / 10 * 9
+        let wasStuck = (try? domain.isPausedByFailedWrite()) ?? false
         let watch = ScratchWatch(
             files: disks.map(\.scratch), directory: request.scratchDirectory, limit: limit,
-            reserve: free / 20
+            reserve: free / 20,
+            isStuck: { !wasStuck && (try? domain.isPausedByFailedWrite()) == true }
         ) { [state, name] why in
             state.withLock {
                 $0.failure = LifeboatError(
@@ -264,6 +253,8 @@ extension LibvirtMachine {
                     advice: "give scratch files more room, or back up when less is written")
             }
             try? domain.abortJob()
+            // Without the job its write needs no room in a scratch file any more.
+            if !wasStuck, (try? domain.isPausedByFailedWrite()) == true { try? domain.resume() }
         }
         state.withLock { $0.watch = watch }
     }

@@ -4,24 +4,30 @@ internal import LifeboatSystem
 
 /// Watches how much a backup's scratch files take, on a thread of its own.
 ///
-/// QEMU fails the guest's writes when a scratch file cannot grow, so the backup has to end before.
+/// When a scratch file cannot grow, QEMU fails the guest's write, and the machine is paused. So the
+/// backup has to end before; where the guest was faster, it has to end, and the machine is resumed.
 final class ScratchWatch: Sendable {
     private let condition = Condition()
     private let hasEnded = Guarded(false)
     private let thread: Threads.Handle
 
-    private static let seconds = 0.2
+    private static let seconds = 0.1
+    /// The machine itself is asked only every so many rounds.
+    private static let rounds = 10
 
     /// Calls `onFull` once, with what to tell, when the files take more than `limit` or their file
-    /// system has less than `reserve` left.
+    /// system has less than `reserve` left, or `isStuck` says that the machine waits for room.
     init(
         files: [String], directory: String, limit: UInt64, reserve: UInt64,
+        isStuck: @escaping @Sendable () -> Bool,
         onFull: @escaping @Sendable (String) -> Void
     ) {
         let condition = condition
         let hasEnded = hasEnded
         thread = Threads.start(name: "scratch") {
+            var round = 0
             while true {
+                round += 1
                 let isOver = condition.withLock {
                     if !hasEnded.withLock({ $0 }) { _ = condition.wait(seconds: Self.seconds) }
                     return hasEnded.withLock { $0 }
@@ -31,6 +37,10 @@ final class ScratchWatch: Sendable {
                 let left = Self.free(directory) ?? .max
                 if used > limit {
                     onFull("the scratch files take \(used) bytes of the \(limit) allowed")
+                    return
+                }
+                if round % Self.rounds == 0, isStuck() {
+                    onFull("a write of the guest failed meanwhile")
                     return
                 }
                 if left < reserve, used > 0 {
