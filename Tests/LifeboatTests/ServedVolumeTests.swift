@@ -53,12 +53,13 @@ import Testing
 
     /// `frameMemory`: so little that frames are dropped all the time.
     private func open(
-        _ store: (any ObjectStore)? = nil, usesDisk: Bool = false, frameMemory: Int = 1 << 20
+        _ store: (any ObjectStore)? = nil, usesDisk: Bool = false, frameMemory: Int = 1 << 20,
+        cacheSize: UInt64 = 8 << 20
     ) throws(LifeboatError) -> PointReader {
         var options = PointReaderOptions(point: "latest")
         options.usesDisk = usesDisk
         options.frameMemory = frameMemory
-        options.cacheSize = 8 << 20
+        options.cacheSize = cacheSize
         return try operations(store ?? memory).openPoint(options)
     }
 
@@ -165,7 +166,7 @@ import Testing
 
     @Test func `what changes in the cache is fetched again`() throws {
         let store = FaultStore(memory)
-        let point = try open(store, usesDisk: true)
+        let point = try open(store, usesDisk: true, cacheSize: 64 << 20)
         let volume = try point.volume("disk")
         #expect(try Self.read(volume, 0, content.count) == content)
         let disk = try #require(point.access.disk)
