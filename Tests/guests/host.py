@@ -14,6 +14,7 @@ from . import images
 from .domain import Domain
 from .networks import NETWORKS
 
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 QEMU_CONFIGURATION = """user = "root"
@@ -64,8 +65,7 @@ class Host(Server):
         self.init = self.process("init", [
             "unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child=SIGKILL",
             "--mount-proc", "--propagation", "private", "--", *SYSTEM_PYTHON,
-            os.path.join(os.path.dirname(os.path.abspath(__file__)), "host_init.py"), self.folder,
-            self.name])
+            os.path.join(FOLDER, "host_init.py"), self.folder, self.name])
         wait_until(lambda: os.path.exists(self.path("ready")), 30, self.name, [self.init])
         self.run(["virtlogd", "--daemon", "--pid-file", "/run/libvirt/virtlogd.pid"])
         self.start_daemon()
@@ -105,17 +105,21 @@ class Host(Server):
 
     def prefix(self):
         """What stands before a command that is to run on this host, in the same working directory."""
+        return [*SYSTEM_PYTHON, "-S", os.path.join(FOLDER, "enter.py"), str(self.first_process())]
+
+    def quick_prefix(self):
+        """The same for commands that nobody sends signals to."""
         return ["nsenter", "--target", str(self.first_process()), "--mount", "--net", "--uts", "--pid",
-                "--wd=" + os.getcwd(), "--"]
+                "--"]
 
     def run(self, command, deadline=60, **options):
         """Runs a command on this host and returns what it printed."""
-        return run([*self.prefix(), *map(str, command)], deadline, **options)
+        return run([*self.quick_prefix(), *map(str, command)], deadline, **options)
 
     def attempt(self, command, deadline=60):
         """Runs a command that may fail; its exit code and all that it printed."""
         result = subprocess.run(
-            [*self.prefix(), *map(str, command)], capture_output=True, stdin=subprocess.DEVNULL,
+            [*self.quick_prefix(), *map(str, command)], capture_output=True, stdin=subprocess.DEVNULL,
             timeout=deadline)
         return result.returncode, (result.stdout + result.stderr).decode(errors="replace")
 
