@@ -1,0 +1,41 @@
+import ArgumentParser
+import Lifeboat
+import LifeboatCore
+import LifeboatMachine
+
+/// `doctor`: what keeps machines from being protected, and how to mend it.
+struct DoctorCommand: Subcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Say what keeps machines from being protected well, and how to mend it.",
+        discussion: """
+            Nothing is changed. Without a machine, all of this host are looked at. The exit code \
+            is 3 where points cannot be made, or a guest is in trouble.
+
+            Example:
+
+              lifeboat doctor web
+            """)
+
+    @Argument(help: ArgumentHelp("A machine's name.", valueName: "machine"))
+    var machine: String?
+
+    @Option(
+        help: ArgumentHelp("The hypervisor; by default qemu:///system.", valueName: "uri"))
+    var connect: String?
+
+    @Option(
+        name: .customLong("scratch-directory"),
+        help: ArgumentHelp("Where scratch files are to go.", valueName: "dir"),
+        completion: .directory)
+    var scratchDirectory: String?
+
+    @OptionGroup var output: OutputOptions
+
+    func perform(_ run: Invocation) throws(LifeboatError) -> Report {
+        let doctor = MachineDoctor(
+            uri: connect ?? "qemu:///system",
+            scratchDirectory: scratchDirectory ?? "/var/lib/lifeboat/scratch")
+        return Report(findings: doctor.examine(machine: machine))
+    }
+}
