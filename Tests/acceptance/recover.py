@@ -24,6 +24,9 @@ class Source:
             if cls.made is None:
                 guest = Site.guest("original", direct=True)
                 lab = MachineLab(Site.host)
+                # It is needed after the test that made it.
+                Lab.every.remove(lab)
+                atexit.register(lab.close)
                 guest.call("echo before >/data/public/mark; sync")
                 report = lab.point_of(guest)
                 guest.shut_down()
