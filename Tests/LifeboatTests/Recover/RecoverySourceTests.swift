@@ -1,3 +1,4 @@
+import LifeboatCore
 import LifeboatFormat
 import Testing
 
