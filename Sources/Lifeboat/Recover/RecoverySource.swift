@@ -67,8 +67,14 @@ struct RecoverySource {
                 .refused, "the point has no definition of \(record.name)", subject: record.name,
                 advice: "write its volumes back with restore, and make the machine anew")
         }
-        let definition = try DefinitionArchive.decode(
+        var definition = try DefinitionArchive.decode(
             try bytes(of: try volume(name)), subject: "the definition of \(record.name)")
+        // The definition may have been captured before it was known which disks would be read.
+        for index in definition.description.disks.indices
+        where definition.description.disks[index].volume == nil {
+            definition.description.disks[index].volume = Self.volume(
+                of: definition.description.disks[index].name, record)
+        }
         guard let file = definition.description.files["domain"],
             let domain = definition.files[file]
         else {
@@ -78,6 +84,11 @@ struct RecoverySource {
         }
         return Machine(
             record: record, definition: definition, domain: String(decoding: domain, as: UTF8.self))
+    }
+
+    /// The volume with a disk's bytes, by what the point says of its machine.
+    static func volume(of disk: String, _ record: PointMachine) -> String? {
+        record.volumes.first { $0 == disk || $0 == "\(record.name).\(disk)" }
     }
 
     func volume(_ name: String) throws(LifeboatError) -> PointBody.Volume {
