@@ -84,12 +84,17 @@ targets += [
         name: "LifeboatSimulate",
         dependencies: ["LifeboatProtocol", "LifeboatSimulation", argumentParser],
         swiftSettings: settings),
+    .target(name: "CNBDKit"),
+    .target(
+        name: "LifeboatPlugin",
+        dependencies: ["LifeboatCore", "LifeboatSystem", "Lifeboat", "CNBDKit"],
+        swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
     .executableTarget(
         name: "LifeboatCommand",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "Lifeboat", "CQREncode",
-            argumentParser,
+            "LifeboatCore", "LifeboatCodec", "LifeboatSystem", "LifeboatMachine", "Lifeboat",
+            "CQREncode", argumentParser,
         ], swiftSettings: settings),
     .executableTarget(
         name: "LifeboatLab",
@@ -101,7 +106,8 @@ targets += [
     .testTarget(
         name: "LifeboatCommandTests",
         dependencies: [
-            "LifeboatCore", "LifeboatCodec", "Lifeboat", "LifeboatCommand", argumentParser,
+            "LifeboatCore", "LifeboatCodec", "LifeboatMachine", "Lifeboat", "LifeboatCommand",
+            argumentParser,
         ], swiftSettings: settings),
 ]
 
@@ -113,6 +119,7 @@ let package = Package(
         .executable(name: "lifeboat-fuzz", targets: ["LifeboatFuzz"]),
         .executable(name: "lifeboat-simulate", targets: ["LifeboatSimulate"]),
         .library(name: "Lifeboat", targets: ["Lifeboat"]),
+        .library(name: "lifeboat-nbdkit-plugin", type: .dynamic, targets: ["LifeboatPlugin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,5 +1,6 @@
 import LifeboatCore
 import LifeboatFormat
+public import LifeboatMachine
 public import LifeboatVolume
 
 /// What to back up, and how.
@@ -11,6 +12,11 @@ public struct BackupOptions: Sendable {
         public var path: String
         /// What reads the volume; `nil` for the file or device at `path`.
         public var reader: (any VolumeReader)?
+        /// What a tracker says has changed since a snapshot; checked before it is believed.
+        var changes: VolumeChanges?
+        /// What the snapshot that is read promises; `crash` where nobody says more.
+        var consistency: ConsistencyLevel?
+        var content = PointBody.Volume.Content.disk
 
         /// A file, a block device, or standard input.
         public init(name: String, path: String) {
@@ -28,6 +34,13 @@ public struct BackupOptions: Sendable {
 
     public var machine: String
     public var sources: [Source]
+    /// Machines to protect while they run on; their volumes come besides `sources`.
+    public var members: [BackupMember] = []
+    /// For sockets, and for scratch files, which grow with what guests write meanwhile.
+    public var runDirectory = "/run/lifeboat"
+    public var scratchDirectory = "/var/lib/lifeboat/scratch"
+    /// What starts the process that thaws guests when this one dies; `nil` for none.
+    public var guardian: (any GuardianStarting)?
     /// Paths of changed-extents files, by volume name.
     public var changedExtents: [String: String] = [:]
     /// A point (id, prefix or `latest`) to compare with, instead of the machine's newest.

@@ -60,6 +60,9 @@ public struct BackupResult: Sendable {
     public var consistency: ConsistencyLevel
     public var parent: Digest?
     public var volumes: [VolumeBackupResult]
+    public var machines: [MachineSummary] = []
+    /// Milliseconds between the first and the last snapshot's start, where there was more than one.
+    public var skew: UInt64?
     /// Block map, index and log: what was stored besides the data, in bytes.
     public var bytesMetadata: UInt64
     public var durationSeconds: Double
@@ -81,6 +84,8 @@ public struct PointSummary: Sendable {
         public var bytesUnchanged: UInt64
         public var root: Digest
         public var warnings: [String]
+        /// Whether it holds the definition of a machine.
+        public var isDefinition = false
     }
 
     public var id: Digest
@@ -93,6 +98,9 @@ public struct PointSummary: Sendable {
     public var parent: Digest?
     public var tags: [String: String]
     public var volumes: [Volume]
+    public var machines: [MachineSummary] = []
+    /// Milliseconds between the first and the last snapshot's start, where there was more than one.
+    public var skew: UInt64?
     public var program: String
     public var writer: Identifier
     public var incarnation: Identifier

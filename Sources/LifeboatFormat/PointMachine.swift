@@ -22,6 +22,8 @@ public struct PointMachine: Hashable, Sendable {
     public var snapshot: String?
     /// Such as `libvirt 9.0.0, QEMU 7.2.22`.
     public var platform: String
+    /// What else should be known, such as a bitmap that was lost.
+    public var notes: [String] = []
 
     public init(
         name: String, volumes: [String], definition: String?, consistency: ConsistencyLevel,
@@ -47,6 +49,7 @@ public struct PointMachine: Hashable, Sendable {
         if let definition { fields[3] = .text(definition) }
         if let freezeWindow { fields[6] = .unsigned(freezeWindow) }
         if let snapshot { fields[9] = .text(snapshot) }
+        if !notes.isEmpty { fields[11] = .texts(notes) }
         return .map(fields)
     }
 
@@ -62,5 +65,6 @@ public struct PointMachine: Hashable, Sendable {
         hadDeadMan = try fields.boolean(8)
         snapshot = fields.has(9) ? try fields.text(9) : nil
         platform = try fields.text(10)
+        if fields.has(11) { notes = try fields.texts(11) }
     }
 }

@@ -13,6 +13,8 @@ public final class ChildProcess: Sendable {
         public var arguments: [String]
         /// Given to its standard input.
         public var input: [UInt8] = []
+        /// Whether its standard input stays open for `write`, until this process ends.
+        public var keepsInputOpen = false
         /// Its whole environment; this process's own when `nil`.
         public var environment: [String: String]?
         /// Whether it leads a session of its own and goes on when this process ends.
@@ -53,6 +55,8 @@ public final class ChildProcess: Sendable {
         var output: [UInt8] = []
         var errorOutput: [UInt8] = []
         var drained = 0
+        /// Its standard input, where that stays open.
+        var input: Int32 = -1
     }
 
     private let condition = Condition()
@@ -95,7 +99,12 @@ public final class ChildProcess: Sendable {
         identifier = child.identifier
         drain(output.read, limit: launch.outputLimit, keepsLast: false)
         drain(error.read, limit: launch.outputLimit, keepsLast: true)
-        Self.feed(launch.input, to: input.write)
+        if launch.keepsInputOpen {
+            state.withLock { $0.input = input.write }
+            write(launch.input)
+        } else {
+            Self.feed(launch.input, to: input.write)
+        }
         let identifier = identifier
         _ = Threads.start(name: "wait") { [condition, state] in
             var status: Int32 = 0
@@ -135,6 +144,11 @@ public final class ChildProcess: Sendable {
         }
     }
 
+    deinit {
+        let input = state.withLock { $0.input }
+        if input >= 0 { close(input) }
+    }
+
     public var isRunning: Bool { state.withLock { $0.ending == nil } }
 
     /// What it has written so far to standard error, for messages.
@@ -166,6 +180,34 @@ public final class ChildProcess: Sendable {
                     Result(ending: $0, output: state.output, errorOutput: state.errorOutput)
                 }
             }
+        }
+    }
+
+    /// Waits at most so long until it has written this line to standard output.
+    public func waitForLine(_ line: String, seconds: Double) -> Bool {
+        let deadline = Clock.monotonicSeconds() + seconds
+        return condition.withLock {
+            while true {
+                let (output, hasEnded) = state.withLock { ($0.output, $0.drained == 2) }
+                let lines = output.split(separator: 0x0A, omittingEmptySubsequences: false)
+                if lines.dropLast().contains(where: { $0.elementsEqual(line.utf8) }) { return true }
+                let left = deadline - Clock.monotonicSeconds()
+                guard left > 0, !hasEnded else { return false }
+                _ = condition.wait(seconds: left)
+            }
+        }
+    }
+
+    /// Writes to its standard input, where that stays open; short lines only.
+    ///
+    /// `false` where it does not listen any more.
+    @discardableResult
+    public func write(_ bytes: [UInt8]) -> Bool {
+        state.withLock { state in
+            state.input >= 0
+                && bytes.withUnsafeBytes {
+                    Glibc.write(state.input, $0.baseAddress, $0.count) == $0.count
+                }
         }
     }
 
@@ -213,6 +255,7 @@ public final class ChildProcess: Sendable {
                 let count = read(descriptor, &buffer, buffer.count)
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { break }
+                defer { condition.withLock { condition.broadcast() } }
                 state.withLock { state in
                     if keepsLast {
                         state.errorOutput += buffer[0..<count]
@@ -242,7 +285,7 @@ public final class ChildProcess: Sendable {
             var done = 0
             while done < bytes.count {
                 let count = bytes[done...].withUnsafeBytes {
-                    write(descriptor, $0.baseAddress, $0.count)
+                    Glibc.write(descriptor, $0.baseAddress, $0.count)
                 }
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { break }

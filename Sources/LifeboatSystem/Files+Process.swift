@@ -6,6 +6,25 @@ extension Files {
         getenv(name).map { String(cString: $0) }
     }
 
+    /// All environment variables.
+    public static var environment: [String: String] {
+        var variables: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            next += 1
+        }
+        return variables
+    }
+
+    /// The path of the program that this process runs.
+    public static var executable: String {
+        linkTarget("/proc/self/exe") ?? "/proc/self/exe"
+    }
+
     /// The name of this host; `localhost` where it has none.
     public static var hostName: String {
         var bytes = [CChar](repeating: 0, count: 256)
@@ -35,4 +54,9 @@ extension Files {
 
     /// The directory that relative names start from.
     public static var currentDirectory: String { realPath(".") ?? "/" }
+
+    /// The path as it holds in every directory.
+    public static func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : currentDirectory + "/" + path
+    }
 }

@@ -33,6 +33,12 @@ public enum Files {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Whether this is a UNIX socket.
+    public static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
     /// The bytes of a file; `nil` if nothing has this name.
     public static func size(_ path: String) throws(LifeboatError) -> UInt64? {
         var status = stat()

@@ -6,7 +6,7 @@ import Testing
     @Test func `there is a page for lifeboat and for each command`() throws {
         let names = try ManualPage.all().map(\.fileName)
         let commands = [
-            "init", "backup", "points", "show", "diff", "stats", "restore", "verify",
+            "init", "backup", "points", "show", "diff", "stats", "restore", "recover", "verify",
             "forget", "hold", "release", "tag", "prune", "session", "lock", "replica", "pull",
             "link", "suspend", "resume", "spool", "repo", "key", "index", "cache", "benchmark",
             "completions", "manual",

@@ -26,8 +26,21 @@ import Testing
         #expect(try SpoolRecord(payload: waiting.payload, subject: "record") == waiting)
         let notes = Samples.spoolNotes
         #expect(try SpoolNotes(payload: notes.payload, subject: "notes") == notes)
-        let body = Samples.pointBody
-        #expect(try PointBody(payload: body.payload, subject: "point") == body)
+        for body in [Samples.pointBody, Samples.machinesBody] {
+            #expect(try PointBody(payload: body.payload, subject: "point") == body)
+        }
+    }
+
+    @Test func `content that a newer version calls otherwise is bytes all the same`() throws {
+        var body = Samples.pointBody
+        body.volumes[0].content = .definition
+        guard case .map(var fields) = body.payload, case .array(let volumes)? = fields[8],
+            case .map(var volume) = volumes[0]
+        else { throw LifeboatError(.internalFault, "no map") }
+        volume[13] = .text("hologram")
+        fields[8] = .array([.map(volume)])
+        let read = try PointBody(payload: .map(fields), subject: "point")
+        #expect(read.volumes[0].content == .disk)
     }
 
     @Test func `an envelope gives back what went in`() throws {

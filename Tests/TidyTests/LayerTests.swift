@@ -30,8 +30,9 @@ import Testing
             "LifeboatCommand": operations.union(["Lifeboat", "CQREncode"])
                 .subtracting([
                     "LifeboatArchive", "LifeboatFormat", "LifeboatStore", "LifeboatVolume",
-                    "LifeboatProtocol", "LifeboatMachine",
+                    "LifeboatProtocol",
                 ]),
+            "LifeboatPlugin": core.union(["LifeboatSystem", "Lifeboat", "CNBDKit"]),
             "LifeboatLab": operations.union(["Lifeboat", "LifeboatTesting"]),
             "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
@@ -55,7 +56,7 @@ import Testing
         "Glibc": [
             "LifeboatSystem", "LifeboatStore", "LifeboatVolume", "LifeboatCommand",
             "LifeboatTesting", "LifeboatFuzz", "LifeboatCodec", "LifeboatSimulate",
-            "LifeboatMachine",
+            "LifeboatMachine", "LifeboatPlugin",
         ],
         "Synchronization": [
             "LifeboatCore", "LifeboatSystem", "LifeboatVolume", "LifeboatTesting",

@@ -2,6 +2,7 @@ import LifeboatArchive
 import LifeboatCodec
 public import LifeboatCore
 import LifeboatFormat
+import LifeboatMachine
 import LifeboatStore
 import LifeboatSystem
 import LifeboatVolume
@@ -14,7 +15,7 @@ extension Operations {
     ///   `.full` when store or spool have no room; what was stored until then is taken over next
     ///   time.
     public func backup(_ options: BackupOptions) throws(LifeboatError) -> BackupResult {
-        try checkNames(options)
+        try checkMembers(options)
         guard opened == nil, let settings = try access.spoolSettings() else {
             return try backUp(options, to: try openRepository())
         }
@@ -37,71 +38,98 @@ extension Operations {
             ? BackupPlace(self, options, repository, log)
             : BackupPlace(spooling: options, repository, log)
         let session = place.session
-        let catalog = place.catalog
         defer { session.end() }
         warn(log.problems + place.problems)
         if session.adoptedPacks > 0 {
             events.tell(
                 .note("took over \(session.adoptedPacks) packs of an interrupted backup"))
         }
-        let packs = try PackCache(repository, limit: 8 << 20)
-        let nodes = try NodeReader(repository, index: place.index, packs: packs, limit: 8 << 20)
-        let threads = Self.threads(options.threads, memory: options.memory)
-        var outcomes: [VolumeBackup.Outcome] = []
-        var fingerprints: [VolumeBackup.Fingerprints] = []
-        defer { for kept in fingerprints { kept.dropUnlessKept() } }
-        var parentID: Digest?
-        var bases: Set<Digest> = []
+        var done = Progress()
+        defer { for kept in done.fingerprints { kept.dropUnlessKept() } }
+        var snapshots: MachineSnapshots?
+        var point: Digest?
+        var body: PointBody
+        var warnings: [String] = []
         do throws(LifeboatError) {
-            for source in options.sources {
-                let parent = try parentPoint(source.name, options, catalog)
-                if parentID == nil { parentID = parent?.id }
-                if let parent { bases.insert(parent.id) }
-                let backup = VolumeBackup(
-                    source: source, options: options, parent: parent, repository: repository,
-                    session: session, nodes: nodes, threads: threads, events: events,
-                    cancellation: cancellation)
-                let outcome = try backup.run()
-                outcomes.append(outcome)
-                if let kept = outcome.fingerprints { fingerprints.append(kept) }
+            let opened = try MachineSnapshots(self, options, repository, place.catalog)
+            snapshots = opened
+            let sources = options.sources + (try opened.start())
+            try backUp(sources, options, repository, place, &done)
+            body = self.body(done, options, opened, begun: begun)
+            if options.isDryRun {
+                session.discard()
+            } else {
+                events.tell(.started(stage: "committing", total: nil))
+                point = try place.commit(body, done.bases)
+                events.tell(.finished(stage: "committing"))
+                for kept in done.fingerprints { kept.keep() }
             }
         } catch {
+            _ = snapshots?.end(isDurable: false)
             place.giveUp(error)
             throw error
         }
-        if let origin = options.origin {
-            for index in outcomes.indices { outcomes[index].take(origin) }
-        }
-        let consistency = outcomes.map(\.result.consistency).min() ?? .crash
-        var point: Digest?
-        if options.isDryRun {
-            session.discard()
-        } else {
-            events.tell(.started(stage: "committing", total: nil))
-            let body = PointBody(
-                machine: options.machine, host: options.origin?.host ?? Files.hostName,
-                begun: options.origin?.begun ?? begun,
-                ended: options.origin?.ended ?? Clock.milliseconds(), consistency: consistency,
-                parent: parentID ?? .zero, tags: options.tags,
-                volumes: outcomes.map(\.volume), program: Version.program)
-            do throws(LifeboatError) {
-                point = try place.commit(body, bases)
-            } catch {
-                place.giveUp(error)
-                throw error
-            }
-            events.tell(.finished(stage: "committing"))
-            for kept in fingerprints { kept.keep() }
-        }
+        warnings += snapshots?.end(isDurable: point != nil) ?? []
         return BackupResult(
             point: point, place: repository.spool == nil ? .remote : .local,
-            machine: options.machine, consistency: consistency,
-            parent: parentID, volumes: outcomes.map(\.result),
+            machine: options.machine, consistency: body.consistency,
+            parent: done.parent, volumes: done.outcomes.map(\.result),
+            machines: body.machines.map { MachineSummary($0) }, skew: body.skew,
             bytesMetadata: session.metadataBytes
                 + session.dataBytes
-                - min(session.dataBytes, outcomes.map(\.result.bytesStored).reduce(0, +)),
+                - min(session.dataBytes, done.outcomes.map(\.result.bytesStored).reduce(0, +)),
             durationSeconds: Clock.monotonicSeconds() - start,
-            warnings: (log.problems + place.problems).map(\.description))
+            warnings: (log.problems + place.problems).map(\.description) + warnings)
+    }
+
+    /// What has been backed up so far.
+    private struct Progress {
+        var outcomes: [VolumeBackup.Outcome] = []
+        var fingerprints: [VolumeBackup.Fingerprints] = []
+        var parent: Digest?
+        var bases: Set<Digest> = []
+    }
+
+    private func backUp(
+        _ sources: [BackupOptions.Source], _ options: BackupOptions, _ repository: Repository,
+        _ place: BackupPlace, _ done: inout Progress
+    ) throws(LifeboatError) {
+        try checkNames(sources, options)
+        let packs = try PackCache(repository, limit: 8 << 20)
+        let nodes = try NodeReader(repository, index: place.index, packs: packs, limit: 8 << 20)
+        let threads = Self.threads(options.threads, memory: options.memory)
+        for source in sources {
+            let parent = try parentPoint(source.name, options, place.catalog)
+            if done.parent == nil { done.parent = parent?.id }
+            if let parent { done.bases.insert(parent.id) }
+            let backup = VolumeBackup(
+                source: source, options: options, parent: parent, repository: repository,
+                session: place.session, nodes: nodes, threads: threads, events: events,
+                cancellation: cancellation)
+            var outcome = try backup.run()
+            if let origin = options.origin { outcome.take(origin) }
+            done.outcomes.append(outcome)
+            if let kept = outcome.fingerprints { done.fingerprints.append(kept) }
+        }
+    }
+
+    private func body(
+        _ done: Progress, _ options: BackupOptions, _ snapshots: MachineSnapshots, begun: UInt64
+    ) -> PointBody {
+        let volumes = done.outcomes.map(\.volume)
+        let machines = options.origin?.machines ?? snapshots.records(volumes)
+        let levels =
+            volumes.filter { $0.content == .disk }.map(\.consistency)
+            + machines.map(\.consistency)
+        var body = PointBody(
+            machine: options.machine, host: options.origin?.host ?? Files.hostName,
+            begun: options.origin?.begun ?? begun,
+            ended: options.origin?.ended ?? Clock.milliseconds(),
+            consistency: levels.min() ?? .crash, parent: done.parent ?? .zero,
+            tags: options.tags, volumes: volumes, program: Version.program)
+        body.machines = machines
+        body.skew = options.origin?.skew ?? snapshots.skew
+        return body
     }
 
     /// Without every word of the keepers nobody knows what may be relied on.
@@ -114,12 +142,23 @@ extension Operations {
         }
     }
 
-    private func checkNames(_ options: BackupOptions) throws(LifeboatError) {
-        guard !options.sources.isEmpty else {
+    private func checkMembers(_ options: BackupOptions) throws(LifeboatError) {
+        guard !options.sources.isEmpty || !options.members.isEmpty else {
             throw LifeboatError(.usage, "there is no volume to back up")
         }
         var names: Set<String> = []
-        for source in options.sources {
+        for member in options.members where !names.insert(member.machine.name).inserted {
+            throw LifeboatError(
+                .usage, "there are two machines of one name", subject: member.machine.name)
+        }
+        if options.members.isEmpty { try checkNames(options.sources, options) }
+    }
+
+    private func checkNames(
+        _ sources: [BackupOptions.Source], _ options: BackupOptions
+    ) throws(LifeboatError) {
+        var names: Set<String> = []
+        for source in sources {
             guard names.insert(source.name).inserted else {
                 throw LifeboatError(
                     .usage, "two volumes have the name \(source.name)", subject: source.name,

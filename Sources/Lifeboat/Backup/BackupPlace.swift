@@ -30,7 +30,8 @@ struct BackupPlace {
                 options.parent == nil && options.changedExtents.isEmpty
                 ? try PointCatalog.newest(
                     repository, ledger: opening.ledger, machine: options.machine,
-                    volumes: options.sources.map(\.name),
+                    volumes: options.sources.map(\.name)
+                        + MachineSnapshots.keyVolumes(options.members),
                     member: try repository.requireWriter().writer)
                 : try PointCatalog(repository, ledger: opening.ledger)
             problems = catalog.problems

@@ -44,11 +44,16 @@ struct Hint {
         guard text.size == size else {
             throw refusal("the changes are those of \(text.size) bytes, but the volume has \(size)")
         }
-        var extents = text.extents
-        if old.size != size {
+        self.init(text.extents, size: size, oldSize: old.size, chunkSize: chunkSize)
+    }
+
+    /// What a tracker says of a volume that had `oldSize` bytes when its base was made.
+    init(_ changed: [Extent], size: UInt64, oldSize: UInt64, chunkSize: Int) {
+        var extents = changed
+        if oldSize != size {
             // What lies behind the smaller end has changed, whatever the tracker says of it; so
             // has the chunk that the end cuts.
-            let end = min(old.size, size)
+            let end = min(oldSize, size)
             let start = end / UInt64(chunkSize) * UInt64(chunkSize)
             if start < size { extents.append(Extent(offset: start, length: size - start)) }
             extents.sort()

@@ -19,6 +19,7 @@ struct VolumeBackup {
             }
             volume.consistency = copied.consistency
             volume.warnings = copied.warnings + volume.warnings
+            volume.content = copied.content
             result.consistency = copied.consistency
         }
     }
@@ -83,12 +84,9 @@ struct VolumeBackup {
             return try scanStream()
         }
         let volume = try openVolume()
-        guard let path = options.changedExtents[source.name] else {
+        guard let hint = try hint(volume) else {
             return try scanWhole(volume, warnings: [], audited: 0)
         }
-        let hint = try Hint(
-            path: path, volume: source.name, size: volume.size, parent: parent,
-            chunkSize: chunkSize)
         let audit: (bytes: UInt64, mismatch: UInt64?)
         events.tell(.started(stage: "auditing", total: nil))
         do throws(LifeboatError) {
@@ -110,6 +108,29 @@ struct VolumeBackup {
         } catch {
             return try scanWhole(volume, instead: error, audited: audit.bytes)
         }
+    }
+
+    /// What is known to have changed since the parent; `nil` where all must be read.
+    ///
+    /// - Throws: `.refused` for a file of changed extents that belongs to another base.
+    private func hint(_ volume: any VolumeReader) throws(LifeboatError) -> Hint? {
+        if let path = options.changedExtents[source.name] {
+            return try Hint(
+                path: path, volume: source.name, size: volume.size, parent: parent,
+                chunkSize: chunkSize)
+        }
+        guard let changes = source.changes, let parentVolume,
+            let owner = parent?.body.machines.first(where: { $0.volumes.contains(source.name) })
+        else { return nil }
+        guard owner.snapshot == changes.base else {
+            events.tell(
+                .note(
+                    "\(source.name): what changed is known since another snapshot than that of "
+                        + "the newest point, so everything is read"))
+            return nil
+        }
+        return Hint(
+            changes.extents, size: volume.size, oldSize: parentVolume.size, chunkSize: chunkSize)
     }
 
     /// Without the parent's whole map, what is unchanged cannot be taken from it.
@@ -246,10 +267,10 @@ struct VolumeBackup {
         }
         for warning in warnings { events.tell(.warning("\(source.name): \(warning)")) }
         let counts = pipeline.totals
-        let consistency: ConsistencyLevel = reason == nil ? .crash : .none
+        let consistency: ConsistencyLevel = reason == nil ? source.consistency ?? .crash : .none
         let unchanged =
             method == "hint" ? size - min(size, counts.read) : counts.unchanged
-        return Outcome(
+        var outcome = Outcome(
             result: VolumeBackupResult(
                 name: source.name, size: size, bytesRead: counts.read, bytesNew: counts.new,
                 bytesStored: pipeline.storedBytes, bytesZero: counts.zero,
@@ -260,5 +281,7 @@ struct VolumeBackup {
                 consistency: consistency, method: method, bytesRead: counts.read,
                 bytesNew: counts.new, bytesStored: pipeline.storedBytes, bytesZero: counts.zero,
                 bytesUnchanged: unchanged, warnings: warnings))
+        outcome.volume.content = source.content
+        return outcome
     }
 }

@@ -159,8 +159,9 @@ extension Operations {
                     method: volume.method, bytesRead: volume.bytesRead, bytesNew: volume.bytesNew,
                     bytesStored: volume.bytesStored, bytesZero: volume.bytesZero,
                     bytesUnchanged: volume.bytesUnchanged, root: volume.root,
-                    warnings: volume.warnings)
+                    warnings: volume.warnings, isDefinition: volume.content == .definition)
             },
+            machines: point.body.machines.map { MachineSummary($0) }, skew: point.body.skew,
             program: point.body.program, writer: point.record.member,
             incarnation: point.record.incarnation, sequence: point.record.sequence,
             verifiedTime: check?.time, verifiedDepth: check?.depth, isHeld: point.record.isHeld)

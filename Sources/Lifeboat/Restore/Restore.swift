@@ -47,8 +47,9 @@ extension Operations {
                 .missing, "point \(point.id.short) has no volume \(name)", subject: name,
                 advice: "it has: \(names)")
         }
+        let disks = point.body.volumes.filter { $0.content == .disk }
         return options.volumes.isEmpty
-            ? point.body.volumes
+            ? disks
             : point.body.volumes.filter { options.volumes.contains($0.name) }
     }
 

@@ -8,7 +8,7 @@ import LifeboatStore
 /// tried before the index is asked.
 public final class Locator {
     /// Where a chunk lies, in a pack that is open.
-    public struct Place {
+    public struct Place: Sendable {
         public let pack: OpenPack
         public let frame: Int
         /// Index of the slot in the frame.

@@ -37,7 +37,7 @@ public final class PackCache: @unchecked Sendable {
     }
 
     /// Drops a pack of which something turned out wrong, so that it is read anew.
-    func forget(_ pack: OpenPack) {
+    public func forget(_ pack: OpenPack) {
         repository.store.forget(pack.object)
         guardian.lock()
         defer { guardian.unlock() }

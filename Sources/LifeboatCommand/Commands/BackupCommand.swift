@@ -1,17 +1,24 @@
 import ArgumentParser
 import Lifeboat
 import LifeboatCore
+import LifeboatMachine
+import LifeboatSystem
 
 /// `backup`: turns disks into one recovery point.
 struct BackupCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
-        abstract: "Make a recovery point of one or more volumes.",
+        abstract: "Make a recovery point of volumes, or of machines that run on.",
         discussion: """
             A volume is NAME=SOURCE, or a SOURCE that is named by the last part of its path. The \
             first = splits; put ./ before a path that has one. SOURCE is a file, a block device, \
             or - for standard input. All volumes form one point. A source that somebody may \
             write meanwhile gives consistency none, and the point says so.
+
+            A machine is libvirt:DOMAIN, qemu:QMP-SOCKET[,agent=SOCKET] or dir-hooks:FILE. It is \
+            quiesced for a moment, its disks are snapshotted together, it runs on, and the point \
+            is made of the snapshots: all disks and the machine's definition. Several machines \
+            form one point of one instant.
 
             With a spool, the point waits there while the link is suspended; the next backup that \
             reaches the store sends it. See spool.
@@ -19,17 +26,22 @@ struct BackupCommand: Subcommand {
             Example:
 
               lifeboat backup --machine web root=/dev/vg/web-root data=/dev/vg/web-data
+              lifeboat backup libvirt:web
+              lifeboat backup --machine shop --group web,db --quiesce require
             """)
 
     @Argument(
-        help: ArgumentHelp("Volumes: NAME=SOURCE or SOURCE.", valueName: "volume"),
+        help: ArgumentHelp(
+            "Volumes, NAME=SOURCE or SOURCE; or machines.", valueName: "source"),
         completion: .file())
-    var volumes: [String]
+    var volumes: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "The machine that the volumes belong to; by default this host's name.",
-            valueName: "name"))
+            """
+            The machine that the volumes belong to; by default this host's name, or that of the \
+            machine that is backed up. A group needs one.
+            """, valueName: "name"))
     var machine: String?
 
     @Option(
@@ -76,6 +88,7 @@ struct BackupCommand: Subcommand {
         help: ArgumentHelp("The same limit in bytes.", valueName: "size"))
     var auditBytes = ByteCountArgument(64 << 20)
 
+    @OptionGroup(title: "Options for machines") var machines: MachineOptions
     @OptionGroup var resources: ResourceOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var spool: SpoolOptions
@@ -96,7 +109,16 @@ struct BackupCommand: Subcommand {
 
     /// What the operation is asked for; `host` names the machine where the user did not.
     func options(host: String) throws(LifeboatError) -> BackupOptions {
+        let (found, volumes) = try machines.split(volumes)
         let sources = try VolumeArgument.parse(volumes)
+        if found.isEmpty, sources.isEmpty {
+            throw LifeboatError(
+                .usage, "there is nothing to back up", advice: "name a volume or a machine")
+        }
+        if found.count > 1, machine == nil {
+            throw LifeboatError(
+                .usage, "a group of machines needs a name", advice: "give --machine")
+        }
         var options = BackupOptions(machine: machine ?? host, sources: sources)
         options.changedExtents = try NamePairs.changedExtents(
             changedExtents, volumes: sources.map(\.name))
@@ -113,7 +135,22 @@ struct BackupCommand: Subcommand {
     }
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
-        let options = try options(host: HostName.current)
+        var options = try options(host: HostName.current)
+        let found = try machines.split(volumes).machines
+        if !found.isEmpty {
+            options.members = try machines.members(found)
+            if machine == nil, let only = options.members.first?.machine.name {
+                options.machine = only
+            }
+            options.runDirectory = run.environment.runDirectory
+            if let directory = machines.scratchDirectory {
+                options.scratchDirectory = directory
+            } else {
+                options.scratchDirectory = try run.environment.scratchDirectory(
+                    option: repository.state.directory)
+            }
+            options.guardian = GuardianProcess([Files.executable, "guardian"])
+        }
         let operations = try run.operations(repository, secret, spool: spool)
         return Report(try operations.backup(options), isDryRun: isDryRun)
     }

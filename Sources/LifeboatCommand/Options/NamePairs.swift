@@ -21,6 +21,13 @@ enum NamePairs {
         return files
     }
 
+    /// New names by old ones.
+    static func names(
+        _ texts: [String], option: String
+    ) throws(LifeboatError) -> [String: String] {
+        try parse(texts, option: option, form: "OLD=NEW", allowsEmptyValue: false)
+    }
+
     private static func parse(
         _ texts: [String], option: String, form: String, allowsEmptyValue: Bool
     ) throws(LifeboatError) -> [String: String] {

@@ -73,6 +73,7 @@ final class Console: EventSink {
     /// Writes the result; false when that is not possible.
     func write(_ report: Report) -> Bool {
         finish()
+        if report.isSilent { return true }
         let stream: StandardStream = report.usesStandardError ? .error : .output
         if usesJSON { return stream.write(report.json.text + "\n") }
         let text = report.lines.map { SafeText.line($0) + "\n" }.joined()

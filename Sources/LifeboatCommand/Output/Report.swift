@@ -9,6 +9,11 @@ struct Report: Sendable {
     var status = ExitStatus.success
     /// True when standard output carries a volume's data.
     var usesStandardError = false
+    /// True when everything was said while it ran.
+    var isSilent = false
+
+    /// Nothing more to say.
+    static var silent: Report { Report(json: [:], lines: [], isSilent: true) }
 }
 
 /// A failure, for people and for programs.

@@ -44,6 +44,21 @@ struct Environment: Sendable {
             base: "XDG_CACHE_HOME", home: ".cache", flag: "--cache-dir")
     }
 
+    /// For sockets and what else lives as long as a process; paths of sockets must be short.
+    var runDirectory: String {
+        if isRoot { return "/run/lifeboat" }
+        if let value = self["XDG_RUNTIME_DIR"], value.hasPrefix("/") { return value + "/lifeboat" }
+        return "/tmp/lifeboat-\(getuid())"
+    }
+
+    /// For files that grow with what guests write while they are backed up.
+    ///
+    /// Hypervisors of the system run under a user of their own, who must get there.
+    func scratchDirectory(option: String?) throws(LifeboatError) -> String {
+        isRoot
+            ? "/var/lib/lifeboat/scratch" : try stateDirectory(option: option) + "/scratch"
+    }
+
     /// Where this host's links may be described, and whether that must exist.
     func linkFiles(option: String?) -> (paths: [String], isNeeded: Bool) {
         if let given = option.flatMap({ $0.isEmpty ? nil : $0 }) ?? self["LIFEBOAT_LINKS"] {

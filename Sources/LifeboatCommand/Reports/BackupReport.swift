@@ -13,6 +13,8 @@ extension Report {
             "duration_seconds": .number(result.durationSeconds),
             "warnings": JSONValue(result.warnings), "dry_run": .bool(isDryRun),
             "place": .string(result.place.rawValue),
+            "machines": .array(result.machines.map(\.json)),
+            "skew_ms": JSONValue(result.skew),
         ]
         let name = result.point.map(\.short) ?? (isDryRun ? "none: a dry run" : "none")
         var heading = "point \(name)  machine \(result.machine)"
@@ -37,7 +39,8 @@ extension Report {
             let rate = UInt64(min(size / result.durationSeconds, 1e18))
             footing += ", \(ByteText.describe(rate))/s of volume"
         }
-        lines = [heading] + table.lines + [footing]
+        lines = [heading] + table.lines
+        lines += MachineLines.lines(result.machines, skew: result.skew) + [footing]
         if result.place == .local, !isDryRun {
             lines.append("the point waits in this host's spool: see lifeboat spool list")
         }

@@ -58,6 +58,7 @@ extension Report {
             ])
         }
         lines += [""] + table.lines
+        lines += MachineLines.lines(point.machines, skew: point.skew)
         for volume in point.volumes {
             lines += volume.warnings.map { "warning: volume \(volume.name): \($0)" }
         }
@@ -96,7 +97,8 @@ extension PointSummary {
             "program": .string(program),
             "writer": JSONValue(writer), "incarnation": JSONValue(incarnation),
             "sequence": .integer(sequence), "place": .string(place.rawValue),
-            "counts": .bool(counts),
+            "counts": .bool(counts), "machines": .array(machines.map(\.json)),
+            "skew_ms": JSONValue(skew),
         ]
     }
 }
@@ -109,7 +111,7 @@ extension PointSummary.Volume {
             "bytes_read": .integer(bytesRead), "bytes_new": .integer(bytesNew),
             "bytes_stored": .integer(bytesStored), "bytes_zero": .integer(bytesZero),
             "bytes_unchanged": .integer(bytesUnchanged), "root": JSONValue(root),
-            "warnings": JSONValue(warnings),
+            "warnings": JSONValue(warnings), "definition": .bool(isDefinition),
         ]
     }
 }

@@ -30,7 +30,7 @@ extension Report {
 }
 
 extension VolumeRestoreResult {
-    fileprivate var json: JSONValue {
+    var json: JSONValue {
         [
             "name": .string(name), "target": .string(target), "size": .integer(size),
             "bytes_written": .integer(bytesWritten), "bytes_fetched": .integer(bytesFetched),

@@ -167,6 +167,29 @@ enum Samples {
                 bytesUnchanged: 9, warnings: ["one", "two"])
         ], program: "lifeboat")
 
+    /// A point of two machines, one of them with all that can be told.
+    static let machinesBody: PointBody = {
+        var body = pointBody
+        var definition = pointBody.volumes[0]
+        definition.name = "web.definition.tar"
+        definition.content = .definition
+        body.volumes.append(definition)
+        var web = PointMachine(
+            name: "web", volumes: ["web.vda"], definition: "web.definition.tar",
+            consistency: .application, policy: "require", platform: "libvirt 9.0.0, QEMU 7.2.22")
+        web.freezeWindow = 412
+        web.reasons = ["why"]
+        web.notes = ["a bitmap was lost"]
+        web.hadDeadMan = true
+        web.snapshot = "0123456789abcdef"
+        let idle = PointMachine(
+            name: "idle", volumes: [], definition: nil, consistency: .crash, policy: "stateless",
+            platform: "")
+        body.machines = [web, idle]
+        body.skew = 3
+        return body
+    }()
+
     /// Two frames, of two slots and of one.
     static let packDirectory = PackDirectory(
         frames: [

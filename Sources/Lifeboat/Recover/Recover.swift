@@ -1,0 +1,200 @@
+import LifeboatArchive
+public import LifeboatCore
+import LifeboatMachine
+import LifeboatSystem
+import LifeboatVolume
+
+extension Operations {
+    /// Brings machines of a point back on a libvirt host.
+    ///
+    /// - Throws: `.refused` with everything that is missing or in the way, before anything is
+    ///   touched.
+    public func recover(_ options: RecoverOptions) throws(LifeboatError) -> RecoverResult {
+        let start = Clock.monotonicSeconds()
+        let source = try RecoverySource(self, options)
+        let connection = try LibvirtConnection(uri: options.uri)
+        var result: RecoverResult
+        if options.isInPlace {
+            result = try InPlaceRecovery(source, connection).run()
+        } else {
+            var planner = try RecoveryPlanner(source, connection)
+            let plans = try planner.plans()
+            let obstacles =
+                planner.obstacles
+                + plans.flatMap { plan in plan.obstacles.map { "\(plan.name): \($0)" } }
+            result = RecoverResult(point: source.point.id, machines: plans.map(\.result))
+            result.obstacles = obstacles
+            result.isDryRun = options.isDryRun
+            if !options.isDryRun {
+                try Self.refuse(obstacles)
+                for warning in plans.flatMap({ plan in plan.warnings.map { "\(plan.name): \($0)" } }
+                ) {
+                    events.tell(.warning(warning))
+                }
+                let run = MachineRecovery(source, connection, start: start)
+                result.machines = try run.run(plans)
+            }
+        }
+        result.durationSeconds = Clock.monotonicSeconds() - start
+        return result
+    }
+
+    /// One error that tells of everything.
+    static func refuse(_ obstacles: [String]) throws(LifeboatError) {
+        guard !obstacles.isEmpty else { return }
+        let list =
+            obstacles.count == 1
+            ? obstacles[0]
+            : obstacles.enumerated().map { "(\($0.offset + 1)) \($0.element)" }
+                .joined(separator: "; ")
+        throw LifeboatError(
+            .refused, "the recovery cannot be done as asked, and nothing was touched: \(list)")
+    }
+}
+
+/// Makes planned machines, and takes back what it made where that fails.
+struct MachineRecovery {
+    let source: RecoverySource
+    let connection: LibvirtConnection
+    /// When the command began.
+    let start: Double
+
+    init(_ source: RecoverySource, _ connection: LibvirtConnection, start: Double) {
+        self.source = source
+        self.connection = connection
+        self.start = start
+    }
+
+    private var options: RecoverOptions { source.options }
+
+    func run(_ plans: [RecoveryPlan]) throws(LifeboatError) -> [RecoverResult.Machine] {
+        if options.isInstant { return try runInstantly(plans) }
+        var results: [RecoverResult.Machine] = []
+        for plan in plans {
+            var result = plan.result
+            result.phases["planned"] = Clock.monotonicSeconds() - start
+            let made = MadeThings(source, connection)
+            do throws(LifeboatError) {
+                for disk in plan.disks {
+                    let image = ImageRestore(
+                        source: source, volume: disk.volume, path: disk.path,
+                        format: options.format == .raw ? .raw : .qcow2)
+                    made.images.append(image)
+                    // A whole image of an interrupted run has its name already.
+                    if options.resumes, Files.exists(disk.path) { continue }
+                    result.volumes.append(try image.makeNew())
+                }
+                try make(plan, try plan.definition(), made, &result)
+            } catch {
+                throw made.takeBack(after: error)
+            }
+            results.append(result)
+        }
+        for index in plans.indices where options.starts {
+            try check(plans[index], &results[index])
+        }
+        return results
+    }
+
+    /// Puts its files in place, defines it, and starts it where that is asked for.
+    func make(
+        _ plan: RecoveryPlan, _ xml: String, _ made: MadeThings,
+        _ result: inout RecoverResult.Machine
+    ) throws(LifeboatError) {
+        for file in plan.files where !(options.resumes && Files.exists(file.path)) {
+            made.files.append(file.path)
+            try Files.writeAtomically(file.path, file.bytes, replace: false)
+        }
+        if let tpm = plan.tpm { try unpack(tpm, made) }
+        if case .pool(let name) = options.place { try connection.refreshStoragePool(name: name) }
+        if let replaced = plan.replaced {
+            made.replacedDefinition = try replaced.xml([.inactive, .secure])
+        }
+        let domain = try connection.defineDomain(xml: xml)
+        if plan.replaced == nil { made.domain = domain }
+        result.state = "defined"
+        guard options.starts || options.isInstant else { return }
+        do throws(LifeboatError) {
+            try domain.start()
+        } catch {
+            throw LifeboatError(
+                error.code, error.message, subject: error.subject, cause: error.cause,
+                advice: "recover it without --start to have it defined, and look what it lacks")
+        }
+        made.isStarted = true
+        result.state = "running"
+        result.phases["started"] = Clock.monotonicSeconds() - start
+    }
+
+    func check(
+        _ plan: RecoveryPlan, _ result: inout RecoverResult.Machine
+    ) throws(LifeboatError) {
+        guard !options.checks.isEmpty else { return }
+        let domain = try connection.domain(uuid: plan.uuid)
+        let checks = RecoveryChecks(
+            domain, known: plan.source.definition.description.interfaces.flatMap(\.addresses),
+            seconds: options.checkSeconds, cancellation: source.operations.cancellation)
+        result.checks = try checks.run(options.checks)
+        if result.checks.allSatisfy(\.isPassed) {
+            result.phases["ready"] = Clock.monotonicSeconds() - start
+        }
+    }
+
+    private func unpack(
+        _ tpm: RecoveryPlan.NewFile, _ made: MadeThings
+    ) throws(LifeboatError) {
+        guard !Files.exists(tpm.path) else {
+            throw LifeboatError(.exists, "there is a TPM's state already", subject: tpm.path)
+        }
+        try Files.makeDirectories(tpm.path)
+        made.folders.append(tpm.path)
+        var launch = ChildProcess.Launch([
+            "tar", "--extract", "--no-same-owner", "--directory", tpm.path,
+        ])
+        launch.input = tpm.bytes
+        let result = try ChildProcess.run(launch, timeoutSeconds: 60)
+        guard result.isSuccess else {
+            throw LifeboatError(
+                .damaged, "the TPM's state cannot be unpacked", subject: tpm.path,
+                cause: result.lastWords)
+        }
+    }
+}
+
+/// What a recovery has made so far.
+final class MadeThings {
+    var images: [ImageRestore] = []
+    var files: [String] = []
+    var folders: [String] = []
+    var domain: LibvirtDomain?
+    var isStarted = false
+    /// The definition that gave way.
+    var replacedDefinition: String?
+    private let source: RecoverySource
+    private let connection: LibvirtConnection
+
+    init(_ source: RecoverySource, _ connection: LibvirtConnection) {
+        self.source = source
+        self.connection = connection
+    }
+
+    /// Removes it all, unless the recovery can be gone on with; returns the error to tell.
+    func takeBack(after error: LifeboatError) -> LifeboatError {
+        if let domain {
+            if isStarted { try? domain.destroy() }
+            try? domain.undefine([.checkpointMetadata, .keepsVariables])
+        }
+        if let replacedDefinition { _ = try? connection.defineDomain(xml: replacedDefinition) }
+        for folder in folders { try? Files.removeTree(folder) }
+        for path in files where Files.exists(path) { try? Files.remove(path) }
+        let goesOn: Set<LifeboatError.Code> = [.cancelled, .unavailable, .damaged, .suspended]
+        guard goesOn.contains(error.code), domain == nil, !images.isEmpty else {
+            for image in images { image.discard() }
+            return error
+        }
+        return LifeboatError(
+            error.code, error.message, subject: error.subject, cause: error.cause,
+            advice: [error.advice, "what was written of its disks stays: go on with --resume"]
+                .compactMap { $0 }.joined(separator: "; "))
+    }
+}

@@ -1,0 +1,5 @@
+public import ArgumentParser
+public import LifeboatMachine
+
+extension QuiescePolicy: ExpressibleByArgument {}
+extension ProtectionPolicy.ForeignCheckpoints: ExpressibleByArgument {}

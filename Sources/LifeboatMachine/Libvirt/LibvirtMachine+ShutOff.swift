@@ -1,0 +1,166 @@
+internal import LifeboatCore
+internal import LifeboatSystem
+internal import LifeboatVolume
+
+/// Domains that are shut off.
+///
+/// libvirt makes no checkpoint of such a domain. Its qcow2 images get a bitmap with the checkpoint's
+/// name instead; when the domain runs again that one records, and the next backup tells libvirt of
+/// it. While an image is read, QEMU's lock on it keeps the domain from starting.
+extension LibvirtMachine {
+    private static let toolSeconds = 60.0
+
+    func prepareShutOff(
+        _ request: SnapshotRequest, _ xml: DomainXML
+    ) throws(LifeboatError) {
+        let (selected, notes) = try Self.selectDisks(xml, request.policy, machine: name)
+        let wanted = Set(
+            request.bases.values.map {
+                SnapshotName(line: request.line, snapshot: $0.snapshot).text
+            })
+        var disks: [Disk] = []
+        var more = notes
+        for disk in selected {
+            guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {
+                throw LifeboatError(
+                    .refused,
+                    "the disk \(disk.target) of \(name) is on \(disk.kind) storage, which can be "
+                        + "read only while the machine runs", subject: name,
+                    advice: "start it, paused if need be, or leave the disk out")
+            }
+            let image = try Self.image(path, disk.format)
+            let canTrack = image.canTrack
+            var result = Disk(
+                name: disk.target, size: image.size, format: disk.format, path: path, since: nil,
+                base: request.bases[disk.target], scratch: "", isTracked: canTrack, notes: [])
+            if let base = result.base, canTrack {
+                let bitmap = SnapshotName(line: request.line, snapshot: base.snapshot).text
+                switch image.bitmaps[bitmap] {
+                case true?: result.since = bitmap
+                case false?:
+                    result.notes.append(
+                        "the record of changes \(bitmap) is broken, so all of it was read")
+                case nil:
+                    result.notes.append(
+                        "the record of changes \(bitmap) is gone, so all of it was read")
+                }
+            }
+            for bitmap in image.bitmaps.keys.sorted()
+            where SnapshotName(bitmap)?.line == request.line && !wanted.contains(bitmap) {
+                do throws(LifeboatError) {
+                    try Self.bitmap("--remove", path, bitmap)
+                } catch {
+                    more.append("not cleaned up: \(error)")
+                }
+            }
+            disks.append(result)
+        }
+        state.withLock {
+            $0.disks = disks
+            $0.notes = more
+        }
+    }
+
+    func startShutOff(_ request: SnapshotRequest, _ disks: [Disk]) throws(LifeboatError) {
+        guard try !domain().isActive() else {
+            throw LifeboatError(
+                .refused, "\(name) was started just now", subject: name,
+                advice: "back it up again, as a running machine")
+        }
+        state.withLock { $0.hasSnapshot = true }
+        let own = SnapshotName(line: request.line, snapshot: request.snapshot).text
+        for disk in disks where disk.isTracked {
+            try Self.bitmap("--add", disk.path ?? "", own)
+        }
+    }
+
+    func openShutOff(
+        _ disk: Disk, _ request: SnapshotRequest
+    ) throws(LifeboatError) -> SnapshotVolume {
+        let path = disk.path ?? ""
+        guard let format = ImageFormat(rawValue: disk.format) else {
+            throw LifeboatError(
+                .unsupported,
+                "the format \(disk.format) of \(path) cannot be read while \(name) "
+                    + "is shut off", subject: name, advice: "back it up while it runs")
+        }
+        let server = try ImageServer(path: path, format: format, bitmap: disk.since)
+        state.withLock { $0.servers.append(server) }
+        var options = NBDOptions()
+        options.name = "\(name)/\(disk.name)"
+        options.isFrozen = true
+        options.dirtyContext = disk.since.map(ImageServer.dirtyContext)
+        let reader = try NBDVolume(uri: server.uri, options: options)
+        return finishOpening(disk, reader) { () throws(LifeboatError) in
+            try reader.changedExtents()
+        }
+    }
+
+    func finishShutOff(_ request: SnapshotRequest, isDurable: Bool) -> [String] {
+        let (disks, hasSnapshot) = state.withLock { ($0.disks, $0.hasSnapshot) }
+        guard hasSnapshot else { return [] }
+        let own = SnapshotName(line: request.line, snapshot: request.snapshot).text
+        var warnings: [String] = []
+        for disk in disks where disk.isTracked {
+            do throws(LifeboatError) {
+                let path = disk.path ?? ""
+                for bitmap in try Self.image(path, disk.format).bitmaps.keys.sorted()
+                where SnapshotName(bitmap)?.line == request.line
+                    && (isDurable ? bitmap != own : bitmap == own)
+                {
+                    try Self.bitmap("--remove", path, bitmap)
+                }
+            } catch {
+                warnings.append("bitmaps of \(disk.name) of \(name) are left: \(error)")
+            }
+        }
+        return warnings
+    }
+
+    // MARK: qemu-img
+
+    /// What `qemu-img info` says.
+    struct Image {
+        var size: UInt64
+        var canTrack: Bool
+        /// Names, and whether each can be relied on.
+        var bitmaps: [String: Bool]
+    }
+
+    static func image(_ path: String, _ format: String) throws(LifeboatError) -> Image {
+        let result = try ChildProcess.run(
+            .init(["qemu-img", "info", "--force-share", "--output=json", "-f", format, path]),
+            timeoutSeconds: toolSeconds)
+        guard result.isSuccess else {
+            throw LifeboatError(
+                .unreadable, "\(path) cannot be read as \(format)", subject: path,
+                cause: result.lastWords)
+        }
+        let answer = try JSON(parsing: result.output, subject: "qemu-img")
+        let data = answer["format-specific"]?["data"]
+        var bitmaps: [String: Bool] = [:]
+        for bitmap in data?["bitmaps"]?.list ?? [] {
+            guard let name = bitmap["name"]?.text else { continue }
+            let flags = (bitmap["flags"]?.list ?? []).compactMap(\.text)
+            bitmaps[name] = flags.contains("auto") && !flags.contains("in-use")
+        }
+        return Image(
+            size: UInt64(clamping: answer["virtual-size"]?.integer ?? 0),
+            canTrack: format == "qcow2" && data?["compat"]?.text != "0.10", bitmaps: bitmaps)
+    }
+
+    private static func bitmap(
+        _ verb: String, _ path: String, _ name: String
+    ) throws(LifeboatError) {
+        let result = try ChildProcess.run(
+            .init(["qemu-img", "bitmap", verb, "-f", "qcow2", path, name]),
+            timeoutSeconds: toolSeconds)
+        guard result.isSuccess else {
+            throw LifeboatError(
+                result.lastWords.contains("lock") ? .refused : .unreadable,
+                "the bitmap \(name) of \(path) cannot be changed", subject: path,
+                cause: result.lastWords,
+                advice: "see that no machine has the image open")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+internal import CLibvirt
+internal import Glibc
+public import LifeboatCore
+
+extension LibvirtDomain {
+    /// Whether it stands still because one of its disks had an error.
+    public func isStoppedByError() throws(LifeboatError) -> Bool {
+        let handle = handle
+        return try LibvirtCall.run("asking why \(name) stands still", name) {
+            var state: Int32 = 0
+            var reason: Int32 = 0
+            guard virDomainGetState(handle.pointer, &state, &reason, 0) >= 0 else { return nil }
+            return UInt32(bitPattern: state) == VIR_DOMAIN_PAUSED.rawValue
+                && UInt32(bitPattern: reason) == VIR_DOMAIN_PAUSED_IOERROR.rawValue
+        }
+    }
+
+    /// The disks that had an error, by target; true for those that had no space.
+    public func diskErrors() throws(LifeboatError) -> [String: Bool] {
+        let handle = handle
+        return try LibvirtCall.run("asking for the disk errors of \(name)", name) {
+            let count = virDomainGetDiskErrors(handle.pointer, nil, 0, 0)
+            guard count >= 0 else { return nil }
+            guard count > 0 else { return [:] }
+            var list = [virDomainDiskError](repeating: virDomainDiskError(), count: Int(count))
+            let filled = virDomainGetDiskErrors(handle.pointer, &list, UInt32(count), 0)
+            guard filled >= 0 else { return nil }
+            var errors: [String: Bool] = [:]
+            for error in list.prefix(Int(filled)) {
+                guard let disk = error.disk else { continue }
+                errors[String(cString: disk)] =
+                    UInt32(bitPattern: error.error) == VIR_DOMAIN_DISK_ERROR_NO_SPACE.rawValue
+                free(disk)
+            }
+            return errors
+        }
+    }
+
+    /// Whether its memory was saved, to go on with at its next start.
+    public func hasManagedSave() throws(LifeboatError) -> Bool {
+        try call("asking whether the memory of \(name) was saved") {
+            virDomainHasManagedSaveImage($0, 0)
+        } == 1
+    }
+}
+
+extension LibvirtConnection {
+    /// What the host has for machines that are brought to it.
+    public func hostOffer() throws(LifeboatError) -> HostOffer {
+        var offer = try HostOffer(capabilities: try capabilities())
+        offer.networks = Dictionary(try networks().map { ($0.name, $0.isActive) }) { first, _ in
+            first
+        }
+        let handle = handle
+        let text = try LibvirtCall.text("asking for domain capabilities", uri) {
+            virConnectGetDomainCapabilities(handle.pointer, nil, nil, nil, nil, 0)
+        }
+        offer.loaders = HostOffer.loaders(domainCapabilities: text)
+        return offer
+    }
+}

@@ -1,0 +1,146 @@
+import LifeboatCore
+import LifeboatSystem
+
+/// Takes away what one line of points has in a QEMU, by what QEMU says is there.
+///
+/// So it serves after a run that ended well as after one that died.
+struct QEMUCleaner {
+    let client: QMPClient
+    let names: QEMUNames
+    /// The names of the bitmaps that stay, by volume.
+    let kept: [String: Set<String>]
+    private(set) var warnings: [String] = []
+
+    private static let patienceSeconds = 10.0
+
+    init(client: QMPClient, names: QEMUNames, kept: [String: Set<String>]) {
+        self.client = client
+        self.names = names
+        self.kept = kept
+    }
+
+    mutating func run() {
+        removeExports()
+        removeNodes { $0.hasSuffix("-access") }
+        restoreDrives()
+        removeNodes { _ in true }
+        removeBitmaps()
+    }
+
+    /// Stops the exports, so that nobody reads what is no snapshot any more.
+    mutating func removeExports() {
+        let exports = ask("query-block-exports").list ?? []
+        let ours = exports.compactMap { $0["id"]?.text }.filter(names.isOurs)
+        for export in ours {
+            attempt(
+                "block-export-del", ["id": .string(export), "mode": "hard"], ignoring: .missing)
+        }
+        let deadline = Clock.monotonicSeconds() + Self.patienceSeconds
+        while client.isOpen, Clock.monotonicSeconds() < deadline {
+            let left = ask("query-block-exports").list ?? []
+            if !left.contains(where: { names.isOurs($0["id"]?.text ?? "") }) { break }
+            Threads.sleep(seconds: 0.02)
+        }
+        // The server is ours where something of ours is there, and nobody else uses it.
+        let strangers = exports.contains {
+            $0["type"]?.text == "nbd" && !names.isOurs($0["id"]?.text ?? "")
+        }
+        if !strangers, !ours.isEmpty || !nodes().isEmpty {
+            // Says no when it does not run.
+            _ = try? client.call("nbd-server-stop")
+        }
+    }
+
+    /// Lets the devices use their own nodes again.
+    mutating func restoreDrives() {
+        let bitmaps = QEMUDisk.bitmapsByNode(namedNodes())
+        for block in ask("query-block").list ?? [] {
+            guard let filter = block["inserted"]?["node-name"]?.text,
+                let index = names.index(ofFilter: filter), let device = block["qdev"]?.text
+            else { continue }
+            let marker = names.marker(index)
+            guard
+                let node = bitmaps.first(where: { $0.value.contains { $0.name == marker } })?.key
+            else {
+                warnings.append("\(device) uses \(filter), and its own node is not known any more")
+                continue
+            }
+            attempt(
+                "qom-set",
+                [
+                    "path": .string(
+                        device.hasPrefix("/") ? device : "/machine/peripheral/\(device)"),
+                    "property": "drive", "value": .string(node),
+                ])
+        }
+    }
+
+    private mutating func removeNodes(_ fits: (String) -> Bool) {
+        let deadline = Clock.monotonicSeconds() + Self.patienceSeconds
+        // Those that others stand on go after those.
+        let order = ["-access", "-filter", "-scratch"]
+        let found = nodes().filter(fits).sorted { left, right in
+            let places = [left, right].map { name in order.firstIndex { name.hasSuffix($0) } ?? 3 }
+            return places[0] < places[1]
+        }
+        for node in found {
+            while true {
+                do throws(LifeboatError) {
+                    try client.call("blockdev-del", ["node-name": .string(node)])
+                    break
+                } catch {
+                    // An export gives its node up a moment after it has gone.
+                    if client.isOpen, Clock.monotonicSeconds() < deadline {
+                        Threads.sleep(seconds: 0.02)
+                        continue
+                    }
+                    if client.isOpen { warnings.append("\(error)") }
+                    break
+                }
+            }
+        }
+    }
+
+    private mutating func removeBitmaps() {
+        let disks = QEMUDisk.find(blocks: ask("query-block"), nodes: namedNodes())
+        for disk in disks {
+            let kept = kept[disk.name] ?? []
+            for bitmap in disk.bitmaps
+            where names.isOurs(bitmap.name)
+                && (bitmap.isInconsistent || !kept.contains(bitmap.name))
+            {
+                attempt(
+                    "block-dirty-bitmap-remove",
+                    ["node": .string(disk.node), "name": .string(bitmap.name)],
+                    ignoring: .missing)
+            }
+        }
+    }
+
+    private mutating func nodes() -> [String] {
+        (namedNodes().list ?? []).compactMap { $0["node-name"]?.text }.filter(names.isOurs)
+    }
+
+    private mutating func namedNodes() -> JSON {
+        ask("query-named-block-nodes", ["flat": true])
+    }
+
+    private mutating func ask(_ command: String, _ arguments: [String: JSON] = [:]) -> JSON {
+        do throws(LifeboatError) {
+            return try client.call(command, arguments)
+        } catch {
+            if client.isOpen { warnings.append("\(error)") }
+            return .null
+        }
+    }
+
+    private mutating func attempt(
+        _ command: String, _ arguments: [String: JSON], ignoring: LifeboatError.Code? = nil
+    ) {
+        do throws(LifeboatError) {
+            try client.call(command, arguments)
+        } catch {
+            if client.isOpen, error.code != ignoring { warnings.append("\(error)") }
+        }
+    }
+}

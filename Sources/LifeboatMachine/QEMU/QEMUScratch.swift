@@ -1,0 +1,98 @@
+import Glibc
+import LifeboatCore
+import LifeboatSystem
+
+/// The files into which QEMU copies what the guest overwrites while its disks are read.
+///
+/// Each is a qcow2 image inside a file of a fixed length, so that none can grow beyond its bound.
+struct QEMUScratch: Sendable {
+    let directory: String
+    /// Bytes that all files together may take.
+    let bound: UInt64
+    private(set) var files: [String] = []
+
+    /// A smaller one would have no room for its own tables.
+    private static let leastBytes: UInt64 = 4 << 20
+    private static let createSeconds = 60.0
+
+    init(directory: String, bound: UInt64?) throws(LifeboatError) {
+        self.directory = directory
+        try Files.makeDirectories(directory)
+        let free = try Self.freeBytes(directory)
+        self.bound = max(Self.leastBytes, min(bound ?? .max, free - free / 10))
+    }
+
+    /// Makes a file for a disk of so many bytes; returns its path and the bytes it may have.
+    mutating func add(
+        _ name: String, size: UInt64
+    ) throws(LifeboatError) -> (path: String, bound: UInt64) {
+        let path = "\(directory)/\(name)"
+        files.append(path)
+        try? Files.remove(path)
+        let result = try ChildProcess.run(
+            .init(["qemu-img", "create", "-q", "-f", "qcow2", path, String(size)]),
+            timeoutSeconds: Self.createSeconds)
+        guard result.isSuccess else {
+            throw LifeboatError(
+                .unavailable, "cannot make the scratch file \(path)", subject: path,
+                cause: result.lastWords)
+        }
+        // What all of it takes when every byte is overwritten, with its tables.
+        let whole = size + size / 64 + Self.leastBytes
+        let length = max(Self.leastBytes, min(bound, whole)) & ~0xFFFF
+        guard truncate(path, off_t(clamping: length)) == 0 else {
+            throw .system("cannot set the length of \(path)", path: path, number: errno)
+        }
+        return (path, length)
+    }
+
+    /// Bytes that the files take now.
+    var allocated: UInt64 {
+        files.reduce(0) { sum, path in
+            var status = stat()
+            return stat(path, &status) == 0 ? sum + UInt64(max(0, status.st_blocks)) * 512 : sum
+        }
+    }
+
+    /// Whether no room is left for what the guest writes.
+    var isFull: Bool {
+        // One cluster more was wanted than there was room for.
+        if allocated + (1 << 20) >= bound { return true }
+        return ((try? Self.freeBytes(directory)) ?? 0) < 1 << 20
+    }
+
+    func fullError(_ name: String) -> LifeboatError {
+        LifeboatError(
+            .full,
+            "the guest wrote more while \(name) was read than its scratch files have room for",
+            subject: name,
+            cause: "\(allocated) bytes of \(bound) in \(directory)",
+            advice: "give them more room, or back up when less is written")
+    }
+
+    func remove() -> [String] {
+        files.compactMap { path in
+            do throws(LifeboatError) {
+                try Files.remove(path)
+                return nil
+            } catch {
+                return error.code == .missing ? nil : "\(error)"
+            }
+        }
+    }
+
+    /// Removes what earlier runs of the same line left.
+    static func removeOrphans(_ names: QEMUNames, in directory: String) {
+        for name in (try? Files.list(directory)) ?? [] where names.isOurs(name) {
+            try? Files.remove("\(directory)/\(name)")
+        }
+    }
+
+    private static func freeBytes(_ path: String) throws(LifeboatError) -> UInt64 {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else {
+            throw .system("cannot ask for the free space of \(path)", path: path, number: errno)
+        }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+    }
+}

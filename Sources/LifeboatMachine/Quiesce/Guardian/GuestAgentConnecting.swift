@@ -1,0 +1,31 @@
+public import LifeboatCore
+
+/// How a guest's agent is reached by an address alone.
+///
+/// The guardian knows nothing else of a machine.
+public protocol GuestAgentConnecting: Sendable {
+    /// The way to the agent; what the address cannot be used for is `.unsupported`.
+    func quiescer(for address: GuestAgentAddress) throws(LifeboatError) -> any Quiescer
+    /// Lets a paused machine run again.
+    func resume(_ address: GuestAgentAddress, timeoutSeconds: Double) throws(LifeboatError)
+}
+
+extension GuestAgentConnecting {
+    public func resume(
+        _ address: GuestAgentAddress, timeoutSeconds: Double
+    ) throws(LifeboatError) {
+        throw LifeboatError(.unsupported, "a machine cannot be resumed by this way")
+    }
+}
+
+/// Agents by their sockets on this host.
+public struct SocketConnecting: GuestAgentConnecting {
+    public init() {}
+
+    public func quiescer(for address: GuestAgentAddress) throws(LifeboatError) -> any Quiescer {
+        guard let socket = address.socket else {
+            throw LifeboatError(.unsupported, "the guest's agent has no socket on this host")
+        }
+        return AgentSocket(path: socket)
+    }
+}

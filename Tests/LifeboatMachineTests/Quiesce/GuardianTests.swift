@@ -1,0 +1,166 @@
+import Glibc
+import LifeboatCore
+import LifeboatMachine
+import LifeboatSystem
+import LifeboatTesting
+import Testing
+
+/// What this test binary does when a test starts it as another process.
+private enum Role {
+    static let variable = "LIFEBOAT_TEST_ROLE"
+    static var own: String? { Files.environment(variable) }
+
+    /// How this binary is started in a role.
+    static func arguments(_ role: String, _ settings: [String] = []) -> [String] {
+        ["/usr/bin/env", "\(variable)=\(role)"] + settings + [
+            CommandLine.arguments[0], "--testing-library", "swift-testing", "--filter",
+            "GuardianRoles",
+        ]
+    }
+}
+
+/// Not tests: the other processes of the tests below.
+@Suite(.enabled(if: Role.own != nil)) struct GuardianRoles {
+    @Test(.enabled(if: Role.own == "guardian")) func `be a guardian`() throws {
+        _ = try Guardian(connecting: SocketConnecting()).run()
+    }
+
+    /// Freezes a guest and hangs in the snapshot.
+    @Test(.enabled(if: Role.own == "runner")) func `be a run`() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let socket = try #require(Files.environment("LIFEBOAT_TEST_AGENT"))
+        let seconds = try #require(Files.environment("LIFEBOAT_TEST_SECONDS").flatMap(Double.init))
+        var policy = ProtectionPolicy()
+        policy.freezeSeconds = seconds
+        policy.armsDeadMan = false
+        let machine = ScriptedMachine("web", agent: nil, socket: socket, snapshot: .hangs(600))
+        _ = try QuiesceRunner(
+            members: [(machine, policy)], guardian: GuardianProcess(Role.arguments("guardian")),
+            events: SilentSink(), cancellation: Cancellation(),
+            runDirectory: Files.environment("LIFEBOAT_TEST_FOLDER") ?? ""
+        ).run()
+    }
+}
+
+@Suite(.enabled(if: Role.own == nil)) struct GuardianTests {
+    private let folder: TemporaryDirectory
+
+    init() throws {
+        signal(SIGPIPE, SIG_IGN)
+        folder = try TemporaryDirectory()
+    }
+
+    private func orders(
+        _ agent: ScriptedAgent, deadline: Double, linger: Double, parent: Int32 = 0
+    ) -> GuardianOrders {
+        GuardianOrders(
+            guests: [
+                GuardianOrders.Guest(
+                    index: 0, name: "web/1", address: GuestAgentAddress(socket: agent.path),
+                    deadlineSeconds: deadline, isPaused: false)
+            ], runDirectory: folder.path, parent: parent, lingerSeconds: linger)
+    }
+
+    private func startRun(_ agent: ScriptedAgent, seconds: Double) throws -> ChildProcess {
+        try ChildProcess(
+            ChildProcess.Launch(
+                Role.arguments(
+                    "runner",
+                    [
+                        "LIFEBOAT_TEST_AGENT=\(agent.path)", "LIFEBOAT_TEST_SECONDS=\(seconds)",
+                        "LIFEBOAT_TEST_FOLDER=\(folder.path)",
+                    ])))
+    }
+
+    @Test func `a run that is killed leaves no guest frozen`() throws {
+        let agent = try ScriptedAgent()
+        // Far longer than the test waits: only the end of the run can be the reason.
+        let run = try startRun(agent, seconds: 600)
+        #expect(eventually { agent.isFrozen })
+        run.kill()
+        #expect(eventually { !agent.isFrozen })
+    }
+
+    @Test func `a run that is stopped leaves no guest frozen`() throws {
+        let agent = try ScriptedAgent()
+        let run = try startRun(agent, seconds: 4)
+        #expect(eventually { agent.isFrozen })
+        kill(run.identifier, SIGSTOP)
+        #expect(eventually { !agent.isFrozen })
+        #expect(run.isRunning)
+        run.kill()
+    }
+
+    @Test func `a stopped run that keeps the agent to itself is ended`() throws {
+        let agent = try ScriptedAgent { $0.faults["guest-fsfreeze-freeze"] = [.mute] }
+        let run = try startRun(agent, seconds: 6)
+        #expect(eventually { agent.isFrozen })
+        kill(run.identifier, SIGSTOP)
+        #expect(eventually { !agent.isFrozen })
+        #expect(run.wait(seconds: 60) != nil)
+    }
+
+    @Test func `a released guardian ends and leaves the guest alone`() throws {
+        let agent = try ScriptedAgent { $0.frozen = 1 }
+        let handle = try GuardianProcess(Role.arguments("guardian"))
+            .start(orders(agent, deadline: 600, linger: 600), timeoutSeconds: 60)
+        handle.release(running: [0])
+        Threads.sleep(seconds: 0.5)
+        #expect(agent.state.withLock { $0.log.isEmpty })
+    }
+
+    @Test func `a freeze that happens late is noticed`() throws {
+        let agent = try ScriptedAgent()
+        let handle = try GuardianProcess(Role.arguments("guardian"))
+            .start(orders(agent, deadline: 2, linger: 40), timeoutSeconds: 60)
+        handle.release(running: [])
+        #expect(eventually { agent.state.withLock { $0.log.contains("guest-fsfreeze-thaw") } })
+        agent.state.withLock {
+            $0.frozen = 3
+            $0.frozenSince = Clock.monotonicSeconds()
+        }
+        #expect(eventually { !agent.isFrozen })
+    }
+
+    @Test(arguments: [
+        [ScriptedAgent.Fault.refused, .refused, .garbage], [.pretended, .pretended, .hangUp],
+        [.ignored, .mute],
+    ])
+    func `a thaw that fails is repeated`(faults: [ScriptedAgent.Fault]) throws {
+        let agent = try ScriptedAgent {
+            $0.frozen = 3
+            $0.faults["guest-fsfreeze-thaw"] = faults
+            $0.faults["guest-fsfreeze-status"] = faults
+        }
+        _ = try GuardianProcess(Role.arguments("guardian"))
+            .start(orders(agent, deadline: 1, linger: 30), timeoutSeconds: 60)
+        #expect(eventually { !agent.isFrozen })
+    }
+
+    @Test func `an agent that is dead while frozen is told`() throws {
+        let agent = try ScriptedAgent {
+            $0.frozen = 3
+            $0.isDead = true
+        }
+        let orders = orders(agent, deadline: 0.5, linger: 0.5)
+        _ = try GuardianProcess(Role.arguments("guardian")).start(orders, timeoutSeconds: 60)
+        #expect(eventually { !GuardianAlarm.all(in: folder.path).isEmpty })
+        let alarm = try #require(GuardianAlarm.all(in: folder.path).first)
+        #expect(alarm.machine == "web/1" && alarm.address == orders.guests[0].address)
+        GuardianAlarm.remove(machine: "web/1", in: folder.path)
+        #expect(GuardianAlarm.all(in: folder.path).isEmpty)
+    }
+
+    @Test func `no guardian means no freeze`() throws {
+        let agent = try ScriptedAgent()
+        var policy = ProtectionPolicy()
+        policy.armsDeadMan = false
+        let outcome = try QuiesceRunner(
+            members: [(ScriptedMachine("web", agent: agent), policy)],
+            guardian: GuardianProcess(["/bin/false"]), events: SilentSink(),
+            cancellation: Cancellation()
+        ).run()
+        #expect(outcome.members[0].level == .crash)
+        #expect(agent.state.withLock { !$0.log.contains("guest-fsfreeze-freeze") })
+    }
+}
