@@ -122,7 +122,9 @@ def libvirt_killed_in_the_middle():
         wait_until(guest_is_not_frozen(guest), 30, "the thaw")
         Site.host.restart_daemon(signal_number)
         Site.host.kill_program(process, signal.SIGCONT)
+        begun = time.monotonic()
         process.wait(120)
+        say(f"# signal {int(signal_number)}: exit {process.returncode}, {time.monotonic() - begun:.0f} s later")
         expect_thawed(guest, 30)
         # Whatever became of that run, the next one is right and leaves nothing.
         guest.write_noise(1, "second")

@@ -77,10 +77,12 @@ final class MachineSnapshots {
         do throws(LifeboatError) {
             for index in members.indices {
                 try cancellation.check()
+                if members[index].policy.quiesce != .stateless {
+                    members[index].isStarted = true
+                    try members[index].machine.prepare(members[index].request)
+                }
+                // Only now does the machine know which of its disks become volumes.
                 try captureDefinition(index)
-                guard members[index].policy.quiesce != .stateless else { continue }
-                members[index].isStarted = true
-                try members[index].machine.prepare(members[index].request)
             }
         } catch {
             _ = end(isDurable: false)
