@@ -38,7 +38,7 @@ public struct BackupOptions: Sendable {
     public var members: [BackupMember] = []
     /// For sockets, and for scratch files, which grow with what guests write meanwhile.
     public var runDirectory = "/run/lifeboat"
-    public var scratchDirectory = "/var/lib/lifeboat/scratch"
+    public var scratchDirectory = "/var/lib/lifeboat-scratch"
     /// What starts the process that thaws guests when this one dies; `nil` for none.
     public var guardian: (any GuardianStarting)?
     /// Paths of changed-extents files, by volume name.

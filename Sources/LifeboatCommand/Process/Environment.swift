@@ -56,7 +56,7 @@ struct Environment: Sendable {
     /// Hypervisors of the system run under a user of their own, who must get there.
     func scratchDirectory(option: String?) throws(LifeboatError) -> String {
         isRoot
-            ? "/var/lib/lifeboat/scratch" : try stateDirectory(option: option) + "/scratch"
+            ? "/var/lib/lifeboat-scratch" : try stateDirectory(option: option) + "/scratch"
     }
 
     /// Where this host's links may be described, and whether that must exist.
