@@ -71,7 +71,7 @@ import Testing
         machine.write("vda", at: 0, [1, 2, 3])
         machine.failsAt = step
         #expect(throws: LifeboatError(.unavailable, "", subject: "web")) { try backup([machine]) }
-        #expect(machine.finished.last == (step == .definition ? true : false))
+        #expect(machine.finished.last == false)
         machine.failsAt = nil
         let third = try backup([machine])
         #expect(machine.requests.last?.bases["vda"]?.snapshot == base)
