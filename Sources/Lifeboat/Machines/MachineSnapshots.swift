@@ -57,7 +57,7 @@ final class MachineSnapshots {
             let machine = member.machine
             let prefix = options.members.count > 1 ? machine.name + "." : ""
             let request = SnapshotRequest(
-                line: Self.line(repository.id, options.machine),
+                line: Self.line(repository.id, options.machine, machine.name),
                 snapshot: String(Identifier.random().hex.prefix(16)),
                 bases: Self.bases(options, machine.name, prefix, catalog),
                 policy: member.policy, runDirectory: options.runDirectory,
@@ -90,10 +90,14 @@ final class MachineSnapshots {
         }
     }
 
-    /// Eight hexadecimal digits for a repository and what its points call the machine.
-    private static func line(_ repository: Identifier, _ machine: String) -> String {
+    /// Eight hexadecimal digits for a repository, what its points call the machine or group, and
+    /// the member of it.
+    private static func line(_ repository: Identifier, _ machine: String, _ member: String)
+        -> String
+    {
         let digest = SHA256Hash.digest(
-            Array("lifeboat snapshot line".utf8) + repository.bytes + Array(machine.utf8))
+            Array("lifeboat snapshot line".utf8) + repository.bytes + Array(machine.utf8) + [0]
+                + Array(member.utf8))
         return String(digest.hex.prefix(8))
     }
 

@@ -325,9 +325,7 @@ extension LibvirtMachine {
                 warnings.append("\(what): \(error)")
             }
         }
-        let (hasJob, hasSnapshot, disks, xml) = state.withLock {
-            ($0.hasJob, $0.hasSnapshot, $0.disks, $0.xml)
-        }
+        let (hasJob, hasSnapshot, xml) = state.withLock { ($0.hasJob, $0.hasSnapshot, $0.xml) }
         attempt("the backup job of \(name) is left") { () throws(LifeboatError) in
             let domain = try domain()
             guard hasJob, let job = try domain.backupXML(), job.contains(Self.socket(request))
@@ -343,13 +341,11 @@ extension LibvirtMachine {
             let domain = try domain()
             // Gone with its process, or about to be looked at by the next run.
             guard try domain.isActive() else { return }
-            let kept = Self.kept(request, without: disks)
             for checkpoint in try domain.checkpoints().reversed() {
                 guard SnapshotName(checkpoint.name)?.line == request.line else { continue }
                 let isOwn = checkpoint.name == own
-                guard isDurable ? !isOwn && !kept.contains(checkpoint.name) : isOwn else {
-                    continue
-                }
+                // A disk that this point leaves out has no base any more, which costs a read.
+                guard isDurable != isOwn else { continue }
                 try delete(checkpoint.name, domain, xml)
             }
         }

@@ -216,12 +216,4 @@ public final class LibvirtMachine: ProtectedMachine {
             try? Files.removeTree("\(directory)/\(name)")
         }
     }
-
-    /// The snapshots of the line that must stay: what the bases name that this run did not renew.
-    static func kept(_ request: SnapshotRequest, without disks: [Disk]) -> Set<String> {
-        let renewed = Set(disks.map(\.name))
-        return Set(
-            request.bases.filter { !renewed.contains($0.key) }
-                .map { SnapshotName(line: request.line, snapshot: $0.value.snapshot).text })
-    }
 }

@@ -157,7 +157,10 @@ public struct QuiesceCycle: Sendable {
 
     /// This machine takes no part any more; where it was required, nobody does.
     mutating func fail(_ index: Int, _ error: LifeboatError) {
-        let error = error.about(members[index].name)
+        let error = LifeboatError(
+            error.code, error.message, subject: error.subject ?? members[index].name,
+            cause: error.cause,
+            advice: error.advice ?? "run: lifeboat doctor \(members[index].name)")
         if members[index].failure == nil { members[index].failure = error }
         if phase < .finishing { members[index].steps = [] }
         guard members[index].policy.quiesce == .require, phase < .starting else { return }
