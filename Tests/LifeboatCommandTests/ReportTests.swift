@@ -10,15 +10,44 @@ import Testing
     private let parent = "9a00000000000000000000000000000000000000000000000000000000000001"
 
     @Test func `backup as json`() {
+        let expected: String =
+            #"{"point":"\#(point)","machine":"web","#
+            + #""consistency":"crash","parent":"\#(parent)","#
+            + #""volumes":[{"name":"root","size":1073741824,"bytes_read":536870912,"#
+            + #""bytes_new":1048576,"bytes_stored":524288,"bytes_zero":268435456,"#
+            + #""bytes_unchanged":134217728,"bytes_audited":0,"method":"full","#
+            + #""consistency":"crash","warnings":[]}],"bytes_metadata":4096,"#
+            + #""duration_seconds":2.5,"warnings":[],"dry_run":false,"place":"remote","#
+            + #""machines":[],"skew_ms":null}"#
+        #expect(Report(Samples.backup(), isDryRun: false).json.text == expected)
+    }
+
+    @Test func `machines of a point as json and text`() {
+        var result = Samples.backup()
+        result.machines = [
+            MachineSummary(
+                name: "web", consistency: .filesystem, policy: "prefer", platform: "libvirt 9.0.0",
+                freezeWindow: 412, reasons: ["why"], notes: ["vda: a bitmap was lost"],
+                hadDeadMan: true, snapshot: "0123456789abcdef", volumes: ["vda"],
+                definition: "web.definition.tar"),
+            MachineSummary(
+                name: "idle", consistency: .crash, policy: "stateless", platform: "",
+                freezeWindow: nil, reasons: [], notes: [], hadDeadMan: false, snapshot: nil,
+                volumes: [], definition: nil),
+        ]
+        result.skew = 3
+        let report = Report(result, isDryRun: false)
+        let json = report.json.text
         #expect(
-            Report(Samples.backup(), isDryRun: false).json.text
-                == #"{"point":"\#(point)","machine":"web","#
-                + #""consistency":"crash","parent":"\#(parent)","#
-                + #""volumes":[{"name":"root","size":1073741824,"bytes_read":536870912,"#
-                + #""bytes_new":1048576,"bytes_stored":524288,"bytes_zero":268435456,"#
-                + #""bytes_unchanged":134217728,"bytes_audited":0,"method":"full","#
-                + #""consistency":"crash","warnings":[]}],"bytes_metadata":4096,"#
-                + #""duration_seconds":2.5,"warnings":[],"dry_run":false,"place":"remote"}"#)
+            json.contains(
+                #""machines":[{"name":"web","consistency":"filesystem","policy":"prefer""#))
+        #expect(json.contains(#""freeze_window_ms":412,"reasons":["why"],"notes":["vda: a bitmap"#))
+        #expect(json.contains(#""dead_man":true,"snapshot":"0123456789abcdef","volumes":["vda"]"#))
+        #expect(json.contains(#""freeze_window_ms":null,"reasons":[],"notes":[],"dead_man":false"#))
+        #expect(json.hasSuffix(#""volumes":[],"definition":null}],"skew_ms":3}"#))
+        let text = report.lines.joined(separator: "\n")
+        #expect(text.contains("web: why") && text.contains("web: vda: a bitmap was lost"))
+        #expect(text.contains("412 ms") && text.contains("snapshots started within 3 ms"))
     }
 
     @Test func `backup as text`() {
@@ -94,11 +123,11 @@ import Testing
                 + #""size":1073741824,"consistency":"crash","method":"full","#
                 + #""bytes_read":536870912,"bytes_new":1048576,"bytes_stored":524288,"#
                 + #""bytes_zero":268435456,"bytes_unchanged":0,"root":"\#(parent)","#
-                + #""warnings":[]}],"#
+                + #""warnings":[],"definition":false}],"#
                 + #""tags":{"a":"1","b":"2"},"held":false,"verified":{"time":"2026-01-02T03:04:05.678Z","#
                 + #""time_ms":1767323045678,"depth":"data"},"program":"lifeboat 0.1.0","#
                 + #""writer":"\#(id)","incarnation":"\#(id)","sequence":7,"#
-                + #""place":"remote","counts":true}]}"#)
+                + #""place":"remote","counts":true,"machines":[],"skew_ms":null}]}"#)
         #expect(
             report.lines.last
                 == "4f1c2a9b0d3e  2026-01-02 03:04:05Z  web      crash              1  1.00 GiB"
@@ -110,7 +139,8 @@ import Testing
         let lines = Report(points: [Samples.summary, local]).lines
         #expect(lines[1].hasSuffix("  remote") && lines[2].hasSuffix("  local"))
         #expect(
-            Report(points: [local]).json.text.hasSuffix(#","place":"local","counts":false}]}"#))
+            Report(points: [local]).json.text.hasSuffix(
+                #","place":"local","counts":false,"machines":[],"skew_ms":null}]}"#))
         #expect(Report(points: []).json.text == #"{"points":[]}"#)
     }
 

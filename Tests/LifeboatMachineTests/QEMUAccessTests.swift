@@ -10,9 +10,9 @@ import Testing
     private let stranger = DomainXML.Owner(user: 64999, group: 64999)
 
     @Test func `a folder that lets nobody pass is named`() throws {
-        var template = Array("/tmp/lifeboat-access-XXXXXX".utf8CString)
-        let made = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer { try? Files.removeTree(made) }
+        // In /tmp, where everybody gets to.
+        let folder = try TemporaryDirectory(in: "/tmp")
+        let made = folder.path
         let inner = made + "/a/b"
         try Files.makeDirectories(inner, mode: 0o755)
         chmod(made, 0o711)

@@ -22,6 +22,24 @@ public struct MachineSummary: Sendable {
     /// The name of the volume with its definition.
     public var definition: String?
 
+    public init(
+        name: String, consistency: ConsistencyLevel, policy: String, platform: String,
+        freezeWindow: UInt64?, reasons: [String], notes: [String], hadDeadMan: Bool,
+        snapshot: String?, volumes: [String], definition: String?
+    ) {
+        self.name = name
+        self.consistency = consistency
+        self.policy = policy
+        self.platform = platform
+        self.freezeWindow = freezeWindow
+        self.reasons = reasons
+        self.notes = notes
+        self.hadDeadMan = hadDeadMan
+        self.snapshot = snapshot
+        self.volumes = volumes
+        self.definition = definition
+    }
+
     init(_ machine: PointMachine) {
         name = machine.name
         consistency = machine.consistency
