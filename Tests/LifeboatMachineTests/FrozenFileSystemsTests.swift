@@ -89,7 +89,7 @@ final class MountedFileSystem: Sendable {
         defer { unsetenv("LIFEBOAT_TEST_FREEZE") }
         await #expect(processExitsWith: .signal(SIGKILL)) {
             let place = try #require(Files.environment("LIFEBOAT_TEST_FREEZE"))
-            let frozen = try FrozenFileSystems(places: [place], deadlineSeconds: 3)
+            let frozen = try FrozenFileSystems(places: [place], deadlineSeconds: 15)
             kill(getpid(), SIGKILL)
             withExtendedLifetime(frozen) {}
         }
