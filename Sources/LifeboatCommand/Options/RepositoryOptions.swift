@@ -18,6 +18,11 @@ struct RepositoryOptions: ParsableArguments {
     @OptionGroup var cache: CacheOptions
     @OptionGroup var network: TrafficOptions
 
+    /// Whether a repository is named at all.
+    func isNamed(_ environment: Environment) -> Bool {
+        repository?.isEmpty == false || environment["LIFEBOAT_REPO"] != nil
+    }
+
     /// The repository's place, from the option or the environment.
     func location(_ environment: Environment) throws(LifeboatError) -> String {
         let given = repository.flatMap { $0.isEmpty ? nil : $0 } ?? environment["LIFEBOAT_REPO"]
