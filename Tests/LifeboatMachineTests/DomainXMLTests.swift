@@ -33,7 +33,7 @@ import Testing
               <alias name='virtio-disk0'/>
             </disk>
             <disk type='block' device='disk'>
-              <driver name='qemu' type='raw'/><source dev='/dev/vg/data' index='1'/>
+              <driver name='qemu' type='raw' error_policy='report'/><source dev='/dev/vg/data' index='1'/>
               <target dev='vdb' bus='virtio'/><shareable/>
             </disk>
             <disk type='network' device='disk'>
@@ -87,6 +87,7 @@ import Testing
         #expect(first.backing == ["/vm/root.qcow2"] && first.serial == "ROOT")
         #expect(first.bootOrder == 1)
         #expect(xml.disks[1].source == "/dev/vg/data" && xml.disks[1].isShareable)
+        #expect(xml.disks.map(\.errorPolicy) == [nil, "report", nil, nil, nil])
         #expect(xml.disks[2].kind == "network" && xml.disks[2].source == "pool/image")
         #expect(xml.disks[3].source == nil && xml.disks[3].isReadOnly)
         #expect(xml.interfaces.map(\.source) == ["production", "br0"])

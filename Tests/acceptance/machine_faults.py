@@ -5,6 +5,7 @@ scratch file, no socket and no checkpoint but its own base; and its point is exa
 
 LIFEBOAT_TEST_SEEDS: with 20 there are 12 faults, with 200 ten times as many.
 """
+import re
 import signal
 import time
 
@@ -137,6 +138,7 @@ class Trial:
         wait_until(self.guest.agent_answers, 60, "the agent")
         report = self.lab.point_of(self.guest, options=("--quiesce", "require", "--freeze-hooks"))
         check(machine_of(report)["consistency"] == "application", f"level: {report['consistency']}")
+        expect_no_guardian(self.lab)
         self.lab.exact_point(self.guest)
         say(f"# {kind}: moment {moment}, exit {code}{', after its end' if ended else ''}")
 
@@ -155,6 +157,160 @@ def faults_at_random_moments():
             raise Failure(f"fault {number}, {kind}: {error}") from error
     trial.lab.verify_data().expect(0)
     say(f"# {trial.counts}")
+
+
+def freeze(lab, guest, timeout):
+    """A backup that stands still while its guest is frozen; its process, and when that was seen."""
+    for _ in range(8):
+        with open(guest.serial_log, "rb") as log:
+            hooks = log.read().count(b"GUEST-HOOK freeze")
+
+        def is_freezing():
+            with open(guest.serial_log, "rb") as log:
+                return log.read().count(b"GUEST-HOOK freeze") > hooks
+        process = lab.start_protecting(guest, options=("--freeze-timeout", f"{timeout}s", "--freeze-hooks"))
+        wait_until(lambda: process.poll() is not None or is_freezing(), 60, "the freeze")
+        begun = time.monotonic()
+        Site.host.kill_program(process, signal.SIGSTOP)
+        # The command may be on its way.
+        while time.monotonic() < begun + 3:
+            if guest.is_frozen():
+                return process, begun
+        Site.host.kill_program(process)
+        process.wait(60)
+        expect_thawed(guest, PATIENCE)
+    raise Failure("the guest was never found frozen")
+
+
+def expect_thaw(guest, begun, deadline, what, by_agent):
+    """The guest runs before the deadline; whether the agent thawed it, which runs the hook, is seen."""
+    guest.write_probe(deadline)
+    took = time.monotonic() - begun
+    say(f"# {what}: frozen for {took:.1f} s")
+    check(took < deadline, f"{what}: frozen for {took:.1f} s")
+
+    def has_thawed():
+        with open(guest.serial_log, "rb") as log:
+            return re.findall(rb"GUEST-HOOK (\w+)", log.read())[-1] == b"thaw"
+    if by_agent:
+        wait_until(has_thawed, 10, f"{what}: the agent's hook")
+    else:
+        check(not has_thawed(), f"{what}: it was thawed by the agent")
+
+
+@test
+def whoever_dies_while_a_guest_is_frozen():
+    """With time for a guardian to act before the dead-man in the guest does."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    lab.exact_point(guest)
+    timeout = 30
+    process, begun = freeze(lab, guest, timeout)
+    check(guardians(Site.host), "there is no guardian")
+    Site.host.kill_program(process)
+    expect_thaw(guest, begun, timeout, "kill -9 of the program", by_agent=True)
+    process.wait(60)
+    # libvirt too: what is left is the agent's socket.
+    process, begun = freeze(lab, guest, timeout)
+    Site.host.end_daemon(signal.SIGKILL)
+    Site.host.kill_program(process)
+    try:
+        expect_thaw(guest, begun, timeout, "kill -9 of the program and libvirt", by_agent=True)
+    finally:
+        Site.host.start_daemon()
+    process.wait(60)
+    # The agent: only the dead-man is left, who comes after the deadline.
+    process, begun = freeze(lab, guest, FREEZE_TIMEOUT)
+    guest.hold_agent()
+    Site.host.kill_program(process, signal.SIGCONT)
+    expect_thaw(guest, begun, PATIENCE, "the agent held", by_agent=False)
+    alarm = Site.host.path("lifeboat", f"frozen-{guest.name}.json")
+    wait_until(lambda: os.path.exists(alarm), 60, "the guardian's alarm")
+    found = lab.run("doctor", guest.name, needs_repository=False).expect(3).json["findings"]
+    check("alarm" in [finding["check"] for finding in found], f"doctor: {found}")
+    guest.release_agent()
+    process.wait(120)
+    wait_until(guest.agent_answers, 60, "the agent")
+    # Those that still watch leave the next run alone, and end.
+    report = lab.point_of(guest, options=("--quiesce", "require", "--freeze-hooks"))
+    equal(report["consistency"], "application", "level")
+    expect_no_guardian(lab)
+    lab.exact_point(guest)
+
+
+@test
+def a_snapshot_that_does_not_start():
+    """The guest is thawed when that is known, long before anybody's deadline."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    policy = lab.write("policy.yaml", f"""machines:
+  {guest.name}:
+    quiesce: require
+    freeze-timeout: 60s
+    freeze-hooks: yes
+    hooks:
+      - when: before-freeze
+        run: [/bin/sh, -c, "rm -r {lab.scratch}/lifeboat-*"]
+        on-error: fail
+""".encode())
+    result = lab.protect(guest, options=("--policy", policy))
+    check(result.code not in (0, 3), "a backup without its scratch folder succeeded")
+    check(b"scratch" in result.err, f"what is said: {result.err[-300:]!r}")
+    last = [line.split() for line in guest.call("tail -n 2 /run/freezes").splitlines()]
+    equal([line[0] for line in last], ["freeze", "thaw"], "what the agent did last")
+    took = float(last[1][1]) - float(last[0][1])
+    check(took < 50, f"frozen for {took:.1f} s after the start had failed")
+    expect_thawed(guest, PATIENCE)
+    expect_nothing_left(lab, guest)
+    expect_no_guardian(lab)
+
+
+@test
+def scratch_file_system_that_is_full():
+    """QEMU pauses the guest where a scratch file cannot grow: the backup fails, and the guest runs on."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    guest.write_noise(30, "old")
+    lab.scratch = lab.path("small")
+    Site.host.run(["mkdir", lab.scratch])
+    Site.host.run(["mount", "-t", "tmpfs", "-o", "size=6M", "tmpfs", lab.scratch])
+    try:
+        # Once with the program there, once killed: then the next run lets the guest go on.
+        for is_killed in (False, True):
+            fill_scratch(lab, guest, is_killed)
+    finally:
+        Site.host.run(["umount", "--lazy", lab.scratch])
+    equal(guest.call("dmesg | grep -c 'I/O error' || true").strip(), "0", "I/O errors in the guest")
+    expect_thawed(guest, 30)
+    lab.scratch = lab.path("scratch")
+    lab.exact_point(guest)
+
+
+def fill_scratch(lab, guest, is_killed):
+    process = lab.start_protecting(guest, options=("--quiesce", "crash"), stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+    wait_until(lambda: process.poll() is not None or guest.job(), 60, "the backup job")
+    Site.host.kill_program(process, signal.SIGSTOP)
+    check(guest.job(), "the backup was too fast")
+    writer = threading.Thread(target=guest.write_noise, args=(30, "old"))
+    writer.start()
+    try:
+        wait_until(lambda: guest.state() == "paused", 90, "QEMU to pause the guest")
+        Site.host.kill_program(process, signal.SIGKILL if is_killed else signal.SIGCONT)
+        out, _ = process.communicate(timeout=120)
+        if is_killed:
+            lab.protect(guest, options=("--quiesce", "crash"))
+        else:
+            check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")
+            check(b"given up so that its guest can write" in out, f"what is said: {out[-400:]!r}")
+        wait_until(lambda: guest.state() == "running", 30, "the guest to go on")
+    finally:
+        writer.join(120)
+    expect_nothing_left(lab, guest)
+    equal(Site.host.run(["ls", lab.scratch]), b"", "scratch directory")
 
 
 main()

@@ -187,6 +187,18 @@ def expect_nothing_left(lab, domain):
     equal(sockets, [], "sockets")
 
 
+def guardians(host):
+    """The guardians that run on a host."""
+    _, text = host.attempt(["ps", "-e", "-o", "pid=,args="])
+    return [line for line in text.splitlines() if " guardian" in line and "lifeboat" in line]
+
+
+def expect_no_guardian(lab):
+    """After a run that froze: neither its guardian nor that of a run that died, and none of their files."""
+    wait_until(lambda: not guardians(lab.host), 30, f"the end of {guardians(lab.host)}")
+    equal(os.listdir(lab.host.path("lifeboat")), [], "run directory")
+
+
 def expect_thawed(domain, within):
     """The guest writes on before the deadline, and its agent says so too where it answers."""
     domain.write_probe(within)

@@ -258,7 +258,14 @@ class Domain:
 
     def job(self):
         """The kind of the job that libvirt does with it, or `None`."""
-        text = self.host.virsh("domjobinfo", self.name)
+        while True:
+            code, text = self.host.attempt(["virsh", "-c", "qemu:///system", "domjobinfo", self.name])
+            if code == 0:
+                break
+            # As long as one begins or ends, libvirt may know that it is there and nothing of it.
+            if "job data missing" not in text:
+                raise RuntimeError(f"the job of {self.name}: {text}")
+            time.sleep(0.05)
         kind = re.search(r"Job type:\s*(\S+)", text).group(1)
         return None if kind in ("None", "Completed") else kind
 

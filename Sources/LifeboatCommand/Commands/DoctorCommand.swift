@@ -39,7 +39,8 @@ struct DoctorCommand: Subcommand {
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let doctor = MachineDoctor(
             uri: connect ?? "qemu:///system",
-            scratchDirectory: scratchDirectory ?? "/var/lib/lifeboat-scratch")
+            scratchDirectory: scratchDirectory ?? "/var/lib/lifeboat-scratch",
+            runDirectory: run.environment.runDirectory)
         return Report(findings: doctor.examine(machine: machine) + examineRepository(run))
     }
 

@@ -17,7 +17,7 @@ struct DomainExamination {
 
     func findings() throws(LifeboatError) -> [MachineFinding] {
         var findings: [MachineFinding] = []
-        for disk in xml.disks { findings += examine(disk) }
+        for disk in xml.disks { findings += examine(disk) + errorPolicy(disk) }
         findings += agent()
         findings += try checkpoints()
         findings += try job()
@@ -79,6 +79,20 @@ struct DomainExamination {
                         + "that should read all; delete those that are not needed"))
         }
         return findings
+    }
+
+    /// A guest whose write fails for want of room in a scratch file must wait, and not be told.
+    private func errorPolicy(_ disk: DomainXML.Disk) -> [MachineFinding] {
+        guard LibvirtMachine.omission(disk) == nil, let policy = disk.errorPolicy,
+            policy == "report" || policy == "ignore"
+        else { return [] }
+        return [
+            finding(
+                .warning, "error-policy",
+                "\(disk.target) has error_policy='\(policy)', so its guest loses writes when there "
+                    + "is no room for scratch files",
+                "take the attribute away from the disk's driver, or set it to enospace or stop")
+        ]
     }
 
     private static func information(_ path: String) -> JSON? {

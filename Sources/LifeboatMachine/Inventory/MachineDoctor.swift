@@ -7,6 +7,8 @@ internal import LifeboatSystem
 public struct MachineDoctor: Sendable {
     public var uri: String
     public var scratchDirectory: String
+    /// Where guardians leave their alarms.
+    public var runDirectory: String
 
     private static let usableLibvirt = LibvirtVersion(7, 2, 0)
     private static let goodLibvirt = LibvirtVersion(7, 6, 0)
@@ -14,14 +16,18 @@ public struct MachineDoctor: Sendable {
     private static let goodQEMU = LibvirtVersion(6, 1, 0)
     private static let littleSpace: UInt64 = 1 << 30
 
-    public init(uri: String = "qemu:///system", scratchDirectory: String) {
+    public init(
+        uri: String = "qemu:///system", scratchDirectory: String,
+        runDirectory: String = "/run/lifeboat"
+    ) {
         self.uri = uri
         self.scratchDirectory = scratchDirectory
+        self.runDirectory = runDirectory
     }
 
     /// Examines the host, and one machine or all.
     public func examine(machine: String? = nil) -> [MachineFinding] {
-        var findings = programs() + scratch()
+        var findings = programs() + scratch() + alarms(machine)
         let connection: LibvirtConnection
         do throws(LifeboatError) {
             connection = try LibvirtConnection(uri: uri, timeoutSeconds: 60)
@@ -113,6 +119,17 @@ public struct MachineDoctor: Sendable {
             ]
         }
         return [.init(.good, "scratch", "\(scratchDirectory) has \(free >> 30) GiB left")]
+    }
+
+    /// What guardians could not mend; the run that finds the guest thawed takes it away.
+    private func alarms(_ machine: String?) -> [MachineFinding] {
+        GuardianAlarm.all(in: runDirectory)
+            .filter { machine == nil || $0.machine == machine }
+            .map {
+                .init(
+                    .problem, "alarm", machine: $0.machine,
+                    "an earlier run says: \($0.message)", advice: $0.advice)
+            }
     }
 
     /// What confines QEMU on this host must let it make sockets and scratch files.

@@ -23,6 +23,9 @@ public struct DomainXML: Sendable, Hashable {
         public var isShareable: Bool
         /// Thrown away when the domain stops.
         public var isTransient: Bool
+        /// What QEMU does when a write fails; `nil` for its own choice, which is to pause where the
+        /// reason is that there is no room.
+        public var errorPolicy: String?
         /// The data file of a metadata overlay.
         public var dataFile: String?
         /// Files or names of the backing images, topmost first.
@@ -125,6 +128,7 @@ public struct DomainXML: Sendable, Hashable {
             bootOrder: node["boot"]?.attribute("order").flatMap { Int($0) },
             isReadOnly: node["readonly"] != nil, isShareable: node["shareable"] != nil,
             isTransient: node["transient"] != nil,
+            errorPolicy: node["driver"]?.attribute("error_policy"),
             dataFile: source?["dataStore"]?["source"].flatMap(Self.place), backing: backing)
     }
 

@@ -66,7 +66,10 @@ extension LibvirtMachine {
     ) throws(LifeboatError) {
         guard let job = try domain.backupXML() else { return }
         if job.contains("/" + Self.prefix(request.line)) {
+            let isStuck = try domain.isPausedByFailedWrite()
             try domain.abortJob()
+            // Its scratch files may have filled their file system with nobody there to notice.
+            if isStuck { try domain.resume() }
             return
         }
         let server = XMLTree.parse(job)?["server"]

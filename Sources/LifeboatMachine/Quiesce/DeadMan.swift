@@ -10,6 +10,8 @@ enum DeadMan {
 
     /// What the guest's shell runs.
     ///
+    /// First it ends those that died runs left, which would thaw what is frozen now.
+    ///
     /// The program of busybox knows long options only, a service manager that ends the agent's
     /// processes sends `TERM` first, and a name in /proc/mounts has octal digits for blanks, which
     /// `%b` understands.
@@ -18,6 +20,11 @@ enum DeadMan {
         : \(mark)
         PATH=$PATH:/usr/sbin:/sbin
         command -v fsfreeze >/dev/null 2>&1 || exit 3
+        for file in $(grep -l ': \(mark)$' /proc/[0-9]*/cmdline 2>/dev/null); do
+          process=${file#/proc/}
+          process=${process%/cmdline}
+          [ "$process" = "$$" ] || kill -9 "$process" 2>/dev/null
+        done
         (
           trap '' HUP TERM INT
           sleep \(Int(seconds.rounded(.up)))

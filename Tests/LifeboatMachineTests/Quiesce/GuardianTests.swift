@@ -109,6 +109,28 @@ private enum Role {
         #expect(agent.state.withLock { $0.log.isEmpty })
     }
 
+    @Test func `a guardian that lingers leaves the guest to the next run's`() throws {
+        let agent = try ScriptedAgent()
+        let process = GuardianProcess(Role.arguments("guardian"))
+        let first = try process.start(
+            orders(agent, deadline: 2, linger: 600), timeoutSeconds: 60)
+        first.release(running: [])
+        #expect(eventually { agent.state.withLock { $0.log.contains("guest-fsfreeze-thaw") } })
+        let second = try process.start(
+            orders(agent, deadline: 600, linger: 600), timeoutSeconds: 60)
+        // It may be asking just now, and asks at most once more.
+        Threads.sleep(seconds: 1)
+        agent.state.withLock {
+            $0.frozen = 3
+            $0.frozenSince = Clock.monotonicSeconds()
+            $0.log = []
+        }
+        Threads.sleep(seconds: 1)
+        #expect(agent.isFrozen && agent.state.withLock { $0.log.isEmpty })
+        second.release(running: [0])
+        #expect(eventually { (try? Files.list(folder.path)) == [] })
+    }
+
     @Test func `a freeze that happens late is noticed`() throws {
         let agent = try ScriptedAgent()
         let handle = try GuardianProcess(Role.arguments("guardian"))

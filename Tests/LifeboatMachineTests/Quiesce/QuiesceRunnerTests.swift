@@ -159,8 +159,13 @@ import Testing
         #expect(eventually { Files.exists(log) })
         let words = String(decoding: try Files.readWhole(log, limit: 1 << 20), as: UTF8.self)
         #expect(words.split(separator: "\n").allSatisfy { $0.hasPrefix("--unfreeze /") })
-        try DeadMan.disarm(guest, process: process, timeoutSeconds: 30)
+        // One that a died run left would spoil the next freeze.
+        let next = try DeadMan.arm(guest, seconds: 600, timeoutSeconds: 30)
         #expect(eventually { (try? Files.readWhole(command, limit: 1 << 16))?.isEmpty ?? true })
+        let nextCommand = "/proc/\(next)/cmdline"
+        #expect(Files.exists(nextCommand))
+        try DeadMan.disarm(guest, process: next, timeoutSeconds: 30)
+        #expect(eventually { (try? Files.readWhole(nextCommand, limit: 1 << 16))?.isEmpty ?? true })
     }
 
     @Test func `an alarm of an earlier run is told, and goes when the guest answers`() throws {

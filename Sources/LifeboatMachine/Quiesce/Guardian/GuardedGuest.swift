@@ -8,6 +8,7 @@ struct GuardedGuest {
     private let orders: GuardianOrders
     private let connecting: any GuestAgentConnecting
     private let alarm: @Sendable (String) -> Void
+    private let claim: GuardianClaim
     private let deadline: Double
     /// When nothing more can come.
     private var end: Double
@@ -17,11 +18,13 @@ struct GuardedGuest {
     private var hasEndedParent = false
 
     init(
-        _ guest: GuardianOrders.Guest, _ orders: GuardianOrders, start: Double,
-        connecting: any GuestAgentConnecting, alarm: @escaping @Sendable (String) -> Void
+        _ guest: GuardianOrders.Guest, _ orders: GuardianOrders, claim: GuardianClaim,
+        start: Double, connecting: any GuestAgentConnecting,
+        alarm: @escaping @Sendable (String) -> Void
     ) {
         self.guest = guest
         self.orders = orders
+        self.claim = claim
         self.connecting = connecting
         self.alarm = alarm
         deadline = start + guest.deadlineSeconds
@@ -35,6 +38,7 @@ struct GuardedGuest {
 
     /// Looks after it to the end; returns whether it is known to run.
     mutating func look(after guardian: Guardian) -> Bool {
+        defer { claim.end() }
         var wish = guardian.wait(
             seconds: deadline - Clock.monotonicSeconds(), while: { $0 == .wait })
         var isRunning = false
@@ -46,6 +50,8 @@ struct GuardedGuest {
                 GuardianAlarm.remove(machine: guest.name, in: orders.runDirectory)
                 return true
             }
+            // As long as its own run lives, a guest may be frozen for that one.
+            if wish != .wait, claim.isTakenOver { return true }
             isRunning = thaw(orWatch: isRunning)
             let now = Clock.monotonicSeconds()
             if isRunning {

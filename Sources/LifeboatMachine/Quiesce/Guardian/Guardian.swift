@@ -44,6 +44,9 @@ public final class Guardian: Sendable {
         var lines = DescriptorLines(input)
         guard let first = lines.next() else { return true }
         let orders = try GuardianOrders(parsing: first)
+        let claims = orders.guests.map {
+            GuardianClaim(machine: $0.name, in: orders.runDirectory)
+        }
         let start = Clock.monotonicSeconds()
         // Where nobody reads it, the end of the input says so too.
         _ = Array("ready\n".utf8).withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
@@ -51,7 +54,8 @@ public final class Guardian: Sendable {
         listen(lines)
         Threads.run(count: orders.guests.count, name: "guest") { [self] index in
             var guest = GuardedGuest(
-                orders.guests[index], orders, start: start, connecting: connecting, alarm: alarm)
+                orders.guests[index], orders, claim: claims[index], start: start,
+                connecting: connecting, alarm: alarm)
             let isRunning = guest.look(after: self)
             results.withLock { $0[index] = isRunning }
         }

@@ -22,14 +22,18 @@ public struct GuardianAlarm: Sendable, Equatable, Codable {
     }
 
     private static func path(_ machine: String, _ directory: String) -> String {
-        let name = machine.utf8.map { byte in
+        "\(directory)/\(prefix)\(fileName(machine)).json"
+    }
+
+    /// A machine's name with what a file's name cannot have written as numbers.
+    static func fileName(_ machine: String) -> String {
+        machine.utf8.map { byte in
             let isPlain =
                 byte == 0x2D || byte == 0x2E || byte > 0x7F
                 || Character(UnicodeScalar(byte)).isLetter
                 || Character(UnicodeScalar(byte)).isNumber
             return isPlain ? String(decoding: [byte], as: UTF8.self) : "%\(String(byte, radix: 16))"
-        }
-        return "\(directory)/\(prefix)\(name.joined()).json"
+        }.joined()
     }
 
     func write(in directory: String) throws(LifeboatError) {

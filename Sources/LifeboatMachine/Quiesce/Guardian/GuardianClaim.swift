@@ -1,0 +1,28 @@
+import LifeboatCore
+import LifeboatSystem
+
+/// Which guardian looks after a machine: the one that came last.
+///
+/// A guardian whose run died goes on watching for a while. Meanwhile another run may freeze the
+/// guest, and thawing that would spoil its point; that run's own guardian thaws whatever is frozen.
+struct GuardianClaim: Sendable {
+    private let path: String
+    private let mark: String
+
+    /// Takes the machine over from the guardian before.
+    init(machine: String, in directory: String) {
+        path = "\(directory)/guardian-\(GuardianAlarm.fileName(machine))"
+        mark = Identifier.random().hex
+        // Without it nobody is told, and the other one stays.
+        try? Files.makeDirectories(directory)
+        try? Files.writeAtomically(path, Array(mark.utf8))
+    }
+
+    /// Whether another guardian has taken it over.
+    var isTakenOver: Bool {
+        guard let bytes = try? Files.readWhole(path, limit: 1 << 10) else { return false }
+        return bytes != Array(mark.utf8)
+    }
+
+    func end() { if !isTakenOver { try? Files.remove(path) } }
+}
