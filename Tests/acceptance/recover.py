@@ -287,7 +287,7 @@ def one_of_several_fails():
     _, _, _ = Source.get()
     host, lab = Site.host, MachineLab(Site.host)
     domains = [plain(host, "first"), plain(host, "second", unit="TiB"), plain(host, "third")]
-    point = lab.point_of(*domains)["point"]
+    point = lab.point_of(*domains, machine="group")["point"]
     for domain in domains:
         host.virsh("undefine", domain.name)
     folder = folder_of(lab)

@@ -207,7 +207,8 @@ struct MachineRecovery {
         guard !Files.exists(tpm.path) else {
             throw LifeboatError(.exists, "there is a TPM's state already", subject: tpm.path)
         }
-        try Files.makeDirectories(tpm.path)
+        // The emulator of TPMs runs as a user of its own, and must get through.
+        try Files.makeDirectories(tpm.path, mode: 0o711)
         made.folders.append(tpm.path)
         var launch = ChildProcess.Launch([
             "tar", "--extract", "--no-same-owner", "--directory", tpm.path,
