@@ -9,6 +9,19 @@ import time
 
 from machine_labs import *
 
+PLAIN = """<domain type='qemu'><name>{name}</name><memory unit='{unit}'>64</memory><vcpu>1</vcpu>
+  <os>{system}</os><features><acpi/></features>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>
+      <target dev='vda' bus='virtio'/></disk>
+    <controller type='usb' model='none'/><memballoon model='none'/></devices></domain>"""
+BIOS = "<type arch='x86_64' machine='pc'>hvm</type>"
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+TEMPLATE = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+UEFI = """<type arch='x86_64' machine='q35'>hvm</type>
+  <loader readonly='yes' type='pflash'>{firmware}</loader><nvram template='{template}'>{variables}</nvram>"""
+TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+
 CHECKS = ["--check", "agent", "--check", "http:/cgi-bin/status=number"]
 
 
@@ -61,6 +74,40 @@ def adopted(name):
     wait_until(address, 120, f"an address of {name}")
     wait_until(domain.try_status, 120, f"the web server of {name}")
     return domain
+
+
+def plain(host, name, unit="MiB", system=BIOS, devices=""):
+    """A machine without a system of its own, shut off, with a small disk."""
+    os.makedirs(host.path("disks", name))
+    disk = host.path("disks", name, "vda.qcow2")
+    run_tool(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"])
+    run_tool(["qemu-io", "-f", "qcow2", "-c", f"write -P {random.randrange(1, 256)} 1M 1M", disk])
+    path = host.write(f"{name}.xml", PLAIN.format(name=name, unit=unit, disk=disk, system=system, devices=devices))
+    host.virsh("define", path)
+    return host.adopt(name)
+
+
+def state_of(name):
+    return Site.host.attempt(["virsh", "-q", "-c", "qemu:///system", "domstate", name])[1].strip()
+
+
+def sessions(lab):
+    return lab.run("recover", "--sessions", *lab.secret).expect(0).json["sessions"]
+
+
+def bytes_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def sum_of(path):
+    return hashlib.sha256(bytes_of(path)).hexdigest()
+
+
+def tree_of(folder):
+    """Sums of all files below a folder, but for locks."""
+    return {os.path.relpath(os.path.join(place, name), folder): sum_of(os.path.join(place, name))
+            for place, _, names in os.walk(folder) for name in names if name != ".lock"}
 
 
 def expect_sound(domain):
@@ -197,6 +244,100 @@ def a_session_goes_on_after_its_process_was_killed():
     for target in ("vda", "vdb"):
         equal(backing(os.path.join(folder, f"held-{target}.qcow2")), None, f"what {target} still needs")
     domain.undefine()
+
+
+@test
+def a_session_in_the_background():
+    """The command returns while the disks are copied; what copies them is killed, and goes on."""
+    _, lab, point = Source.get()
+    folder = folder_of(lab)
+    order = ["--directory", folder, "--rename", "original=aside", "--instant", "--detach"]
+    result = recover(lab, point, *order, "--network", "production=gone").expect(21)
+    check("network gone" in result.told(), f"{result.told()[:300]}")
+    equal(sessions(lab), [], "sessions")
+    begun = recover(lab, point, *order, "--network", "production=bubble").expect(0).json
+    equal((state_of("aside"), begun["machines"]), ("running", ["aside"]), "machines")
+    [session] = sessions(lab)
+    equal((session["session"], session["keeper"], session["state"], session["machines"][0]["state"]),
+          (begun["session"], begun["keeper"], "kept", "running"), "session")
+    equal([disk["whole"] for disk in session["machines"][0]["disks"]], [False, False], "disks")
+    Site.host.run(["kill", "-KILL", begun["keeper"]])
+    wait_until(lambda: sessions(lab)[0]["state"] == "abandoned", 10, "the session's state")
+    again = lab.run("recover", "--resume-session", "", "--detach", *CHECKS, "--recovery-key-file",
+                    lab.recovery).expect(0).json
+    equal(again["session"], begun["session"], "session")
+    equal(sessions(lab)[0]["keeper"], again["keeper"], "keeper")
+    wait_until(lambda: sessions(lab) == [], 240, "the end of the session")
+
+    def report():
+        return json.loads(bytes_of(again["log"]).splitlines()[-1])
+    wait_until(lambda: bytes_of(again["log"]).endswith(b"}\n"), 30, "the keeper's report")
+    [machine] = report()["machines"]
+    equal([check_["passed"] for check_ in machine["checks"]], [True, True], "checks")
+    for target in ("vda", "vdb"):
+        equal(backing(os.path.join(folder, f"aside-{target}.qcow2")), None, f"what {target} still needs")
+    domain = adopted("aside")
+    expect_sound(domain)
+    domain.undefine()
+
+
+@test
+def one_of_several_fails():
+    """A machine that cannot be started does not keep the others from coming back, or from being told."""
+    _, _, _ = Source.get()
+    host, lab = Site.host, MachineLab(Site.host)
+    domains = [plain(host, "first"), plain(host, "second", unit="TiB"), plain(host, "third")]
+    point = lab.point_of(*domains, machine="group")["point"]
+    for domain in domains:
+        host.virsh("undefine", domain.name)
+    folder = folder_of(lab)
+    report = recover(lab, point, "--directory", folder, "--start").expect(3).json
+    equal({machine["name"]: machine["state"] for machine in report["machines"]},
+          {"first": "running", "second": "failed", "third": "running"}, "states")
+    equal([machine["error"] is None for machine in report["machines"]], [True, False, True], "errors")
+    expect_gone(folder, "second")
+    equal(sorted(os.listdir(folder)), ["first-vda.qcow2", "third-vda.qcow2"], "files")
+    for domain in (domains[0], domains[2]):
+        equal(domain.state(), "running", domain.name)
+        domain.undefine()
+    # Alone it is an error.
+    result = recover(lab, point, "second", "--directory", folder, "--start")
+    check(result.code not in (0, 3), f"code: {result.code}")
+    expect_gone(folder, "second")
+
+
+@test
+def firmware_and_its_memory():
+    """On another host a machine has its UEFI variables and its TPM's state as they were."""
+    host = Source.get()[0].host
+    lab = MachineLab(host)
+    variables = host.path("lib", "firm-variables")
+    domain = plain(host, "firm", devices=TPM, system=UEFI.format(
+        firmware=FIRMWARE, template=TEMPLATE, variables=variables))
+    host.virsh("start", "firm")
+    # The firmware notes there what it has found.
+    wait_until(lambda: bytes_of(variables) != bytes_of(TEMPLATE), 60, "variables that the firmware wrote")
+    domain.pause()
+    point = lab.point_of(domain)["point"]
+    wanted = sum_of(variables)
+    uuid = host.virsh("domuuid", "firm").strip()
+    state = tree_of(host.path("lib", "swtpm", uuid))
+    check("tpm2/tpm2-00.permall" in state, f"the TPM has no state: {list(state)}")
+    domain.destroy()
+    [other] = run_hosts(Host("other"))
+    lab.host = other
+    folder = folder_of(lab)
+    recover(lab, point, "--directory", folder).expect(0)
+    equal(sum_of(os.path.join(folder, "firm-variables.fd")), wanted, "variables")
+    equal(tree_of(other.path("lib", "swtpm", uuid)), state, "the TPM's state")
+    again = other.adopt("firm")
+    other.virsh("start", "firm")
+    time.sleep(2)
+    equal(again.state(), "running", "state")
+    [nvram] = again.xml().iter("nvram")
+    equal(nvram.text, os.path.join(folder, "firm-variables.fd"), "the variables' file")
+    again.undefine()
+    host.virsh("undefine", "firm", "--nvram", "--checkpoints-metadata")
 
 
 @test

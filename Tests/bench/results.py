@@ -42,8 +42,8 @@ TARGETS = {
     "store-restore": "at least 2.5x restic's",
     "store-delay": "with 50 ms for each request at least 70 % of the speed without",
     "store-upload": "at least 90 % of what `rclone copy` moves",
-    "machines": "frozen for at most 1 s; an idle guest within 1 s beyond libvirt's own calls; "
-                "recover --instant within 3 s beyond a start from the disk",
+    "machines": "frozen for at most 1 s; a mostly idle guest within 1.5 s beyond libvirt's own calls; "
+                "recover --instant until the agent answers at most 1.5x a start from the disk",
 }
 
 REPORT_FIELDS = [

@@ -27,6 +27,10 @@ struct InstantRecord: Sendable {
     var uri: String
     var socket: String
     var machines: [Machine]
+    /// The process that looks after it since its machines run; 0 before that.
+    var keeper: Int32 = 0
+    /// What that process says, where it is in the background.
+    var log: String?
 
     static func folder(_ directories: LocalDirectories) -> String {
         directories.state + "/instant"
@@ -46,6 +50,7 @@ struct InstantRecord: Sendable {
         [
             "version": 1, "session": .string(session), "point": .string(point.hex),
             "uri": .string(uri), "socket": .string(socket),
+            "keeper": .integer(Int64(keeper)), "log": log.map { .string($0) } ?? .null,
             "machines": .array(
                 machines.map { machine in
                     [
@@ -106,6 +111,8 @@ struct InstantRecord: Sendable {
         point = id
         uri = try text(json, "uri")
         socket = try text(json, "socket")
+        keeper = Int32(clamping: json["keeper"]?.integer ?? 0)
+        log = json["log"]?.text
         machines = []
         for value in json["machines"]?.list ?? [] {
             var machine = Machine(

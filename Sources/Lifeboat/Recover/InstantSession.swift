@@ -1,3 +1,4 @@
+import Glibc
 import LifeboatArchive
 import LifeboatCore
 import LifeboatFormat
@@ -7,7 +8,7 @@ import LifeboatVolume
 
 /// A session of instant recovery: from the machines' start until their disks are whole.
 final class InstantSession {
-    private let record: InstantRecord
+    private var record: InstantRecord
     private let server: any InstantServer
     private let connection: LibvirtConnection
     private let directories: LocalDirectories
@@ -43,6 +44,9 @@ final class InstantSession {
     ) throws(LifeboatError) {
         defer { lock.unlock() }
         do throws(LifeboatError) {
+            record.keeper = getpid()
+            record.log = options.keeperLog
+            try record.write(directories)
             try keep(options, definitions, &results, start: start)
             try complete()
         } catch {
@@ -181,6 +185,17 @@ final class InstantSession {
                 subject: record.session)
         }
         return file
+    }
+
+    /// Whether a process looks after the session.
+    static func isLocked(_ record: InstantRecord, _ directories: LocalDirectories) -> Bool {
+        let path = InstantRecord.folder(directories) + "/\(record.session).lock"
+        // Shared, and for a moment only.
+        guard let file = try? File(path: path, access: .read),
+            (try? file.lock(exclusive: false, wait: false)) == true
+        else { return Files.exists(path) }
+        file.unlock()
+        return false
     }
 
     /// The session that the same command began, and nobody looks after.

@@ -81,34 +81,75 @@ struct MachineRecovery {
 
     private var options: RecoverOptions { source.options }
 
+    /// Makes one machine after the other; where there are several, one that fails does not keep the
+    /// others from being made.
+    ///
+    /// - Throws: what failed where nothing was made, and `.cancelled` with what was.
     func run(_ plans: [RecoveryPlan]) throws(LifeboatError) -> [RecoverResult.Machine] {
-        var results: [RecoverResult.Machine] = []
-        for plan in plans {
-            var result = plan.result
-            result.phases["planned"] = Clock.monotonicSeconds() - start
-            let made = MadeThings(source, connection)
+        var results = plans.map(\.result)
+        for index in plans.indices {
+            results[index].phases["planned"] = Clock.monotonicSeconds() - start
             do throws(LifeboatError) {
-                for disk in plan.disks {
-                    let image = ImageRestore(
-                        source: source, volume: disk.volume, path: disk.path,
-                        format: options.format == .raw ? .raw : .qcow2)
-                    if options.resumes, Files.exists(disk.path) {
-                        try image.expectWhole()
-                        continue
-                    }
-                    made.images.append(image)
-                    result.volumes.append(try image.makeNew())
-                }
-                try make(plan, try plan.definition(), made, &result)
+                try makeAnew(plans[index], &results[index])
             } catch {
-                throw made.takeBack(after: error)
+                try note(error, of: index, &results)
+                results[index].state = "failed"
             }
-            results.append(result)
         }
-        for index in plans.indices where options.starts {
-            try check(plans[index], &results[index])
+        if let first = results.first?.fault, results.allSatisfy({ $0.fault != nil }) {
+            throw first
+        }
+        for index in plans.indices where options.starts && results[index].fault == nil {
+            do throws(LifeboatError) {
+                try check(plans[index], &results[index])
+            } catch {
+                try note(error, of: index, &results)
+            }
         }
         return results
+    }
+
+    private func makeAnew(
+        _ plan: RecoveryPlan, _ result: inout RecoverResult.Machine
+    ) throws(LifeboatError) {
+        let made = MadeThings(source, connection)
+        do throws(LifeboatError) {
+            for disk in plan.disks {
+                let image = ImageRestore(
+                    source: source, volume: disk.volume, path: disk.path,
+                    format: options.format == .raw ? .raw : .qcow2)
+                if options.resumes, Files.exists(disk.path) {
+                    try image.expectWhole()
+                    continue
+                }
+                made.images.append(image)
+                result.volumes.append(try image.makeNew())
+            }
+            try make(plan, try plan.definition(), made, &result)
+        } catch {
+            throw made.takeBack(after: error)
+        }
+    }
+
+    /// Keeps what is wrong with one of several machines.
+    ///
+    /// - Throws: it, where it ends the run: there is but one machine, or somebody interrupted it.
+    private func note(
+        _ fault: LifeboatError, of index: Int, _ results: inout [RecoverResult.Machine]
+    ) throws(LifeboatError) {
+        guard results.count > 1 else { throw fault }
+        guard fault.code != .cancelled else {
+            let finished = results.filter { $0.state != "planned" && $0.fault == nil }
+                .map { "\($0.name) is \($0.state)" }
+            guard !finished.isEmpty else { throw fault }
+            throw LifeboatError(
+                .cancelled, fault.message, subject: fault.subject, cause: fault.cause,
+                advice: [fault.advice, finished.joined(separator: ", "), "name only the others"]
+                    .compactMap { $0 }.joined(separator: "; "))
+        }
+        results[index].fault = fault
+        source.operations.events.tell(
+            .warning("\(results[index].name): \(fault.description)"))
     }
 
     /// Puts its files in place, defines it, and starts it where that is asked for.
@@ -166,7 +207,8 @@ struct MachineRecovery {
         guard !Files.exists(tpm.path) else {
             throw LifeboatError(.exists, "there is a TPM's state already", subject: tpm.path)
         }
-        try Files.makeDirectories(tpm.path)
+        // The emulator of TPMs runs as a user of its own, and must get through.
+        try Files.makeDirectories(tpm.path, mode: 0o711)
         made.folders.append(tpm.path)
         var launch = ChildProcess.Launch([
             "tar", "--extract", "--no-same-owner", "--directory", tpm.path,

@@ -44,6 +44,8 @@ public struct RecoverOptions: Sendable {
     public var isDryRun = false
     public var checks: [RecoveryCheck] = []
     public var checkSeconds = 120.0
+    /// What looks after machines that run at once says what it does there; `nil` in the foreground.
+    public var keeperLog: String?
     /// Where libvirt keeps the states of emulated TPMs.
     public var tpmDirectory = "/var/lib/libvirt/swtpm"
     /// Whether what was written is read again and compared.

@@ -8,8 +8,10 @@ public struct RecoverResult: Sendable {
         public var original: String
         public var name: String
         public var uuid: String
-        /// `planned`, `defined`, `running`, `rolled back`.
+        /// `planned`, `defined`, `running`, `rolled back`, `failed`.
         public var state: String
+        /// What kept it from coming back, where others of the same command did.
+        public var fault: LifeboatError?
         public var volumes: [VolumeRestoreResult] = []
         public var checks: [RecoveryCheckResult] = []
         /// What is otherwise than it was.
@@ -34,6 +36,7 @@ public struct RecoverResult: Sendable {
 
     /// Whether all is as it was asked for.
     public var isWhole: Bool {
-        obstacles.isEmpty && machines.allSatisfy { $0.checks.allSatisfy(\.isPassed) }
+        obstacles.isEmpty
+            && machines.allSatisfy { $0.fault == nil && $0.checks.allSatisfy(\.isPassed) }
     }
 }

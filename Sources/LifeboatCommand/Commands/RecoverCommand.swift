@@ -1,6 +1,7 @@
 import ArgumentParser
 import Lifeboat
 import LifeboatCore
+import LifeboatSystem
 
 /// `recover`: brings machines back.
 struct RecoverCommand: Subcommand {
@@ -13,7 +14,8 @@ struct RecoverCommand: Subcommand {
             touched unless that is asked for, and a machine that runs never is.
 
             With --instant the machines run within seconds: what their disks do not have yet is \
-            read from the repository, and copied while they run. With --in-place the disks of a \
+            read from the repository, and copied while they run; --detach leaves that to a process in \
+            the background, and --sessions shows how far it is. With --in-place the disks of a \
             machine that is shut off become what the point holds; only what differs is written. \
             docs/recovery.md tells more.
 
@@ -96,6 +98,19 @@ struct RecoverCommand: Subcommand {
     var session: String?
 
     @Flag(
+        help: "With --instant: return when the machines run; a process in the background goes on.")
+    var detach = false
+
+    @Flag(
+        name: .customLong("sessions"),
+        help: "List machines that run by --instant and whose disks are not whole yet.")
+    var listsSessions = false
+
+    /// Not for users: what runs in the background is told where it has to write.
+    @Option(name: .customLong("keeper-log"), help: .hidden)
+    var keeperLog: String?
+
+    @Flag(
         name: .customLong("dry-run"), help: "Only tell what would be done, and what is in the way.")
     var isDryRun = false
 
@@ -129,6 +144,15 @@ struct RecoverCommand: Subcommand {
     }
 
     func validate() throws {
+        if listsSessions {
+            guard point == nil, session == nil else {
+                throw ValidationError("--sessions lists all sessions: name no point and no session")
+            }
+            return
+        }
+        if detach, !instant && session == nil || isDryRun {
+            throw ValidationError("--detach belongs to --instant and --resume-session")
+        }
         if point == nil, session == nil { throw ValidationError("name a point, or latest") }
         if point != nil, session != nil {
             throw ValidationError("a session knows its point: leave the point out")
@@ -180,12 +204,18 @@ struct RecoverCommand: Subcommand {
         for text in checks { options.checks.append(try RecoveryCheck(text)) }
         options.checkSeconds = checkSeconds
         options.verifies = !noVerify
+        options.keeperLog = keeperLog
         options.memory = resources.memory.bytes
         options.threads = resources.threads
         return options
     }
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
+        if listsSessions {
+            let operations = try run.operations(
+                repository, secret, recoveryKeyFile: recoveryKey.file)
+            return Report(instantSessions: try operations.instantSessions())
+        }
         let options = try options()
         guard let key = recoveryKey.file else {
             throw LifeboatError(
@@ -193,6 +223,13 @@ struct RecoverCommand: Subcommand {
                 advice: "give --recovery-key-file with the file that init wrote")
         }
         let operations = try run.operations(repository, secret, recoveryKeyFile: key)
+        if detach {
+            let command =
+                [Files.executable]
+                + CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
+                + ["--json", "--progress", "none"]
+            return Report(try operations.recoverInBackground(command))
+        }
         if let session {
             return Report(try operations.resumeInstantRecovery(session, options))
         }

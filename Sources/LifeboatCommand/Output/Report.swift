@@ -38,7 +38,8 @@ struct ErrorReport: Sendable {
     /// A line of `--progress json`.
     var event: JSONValue { ["event": "error", "error": members] }
 
-    private var members: JSONValue {
+    /// What is wrong, member by member.
+    var members: JSONValue {
         [
             "code": .string(Self.snakeCase(error.code.rawValue)),
             "exit_code": JSONValue(Int(status.rawValue)), "message": .string(error.message),

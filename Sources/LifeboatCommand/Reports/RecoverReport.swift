@@ -28,6 +28,7 @@ extension Report {
                     "  check \(check.check): \(check.isPassed ? "passed" : "failed"): "
                         + check.detail)
             }
+            if let fault = machine.fault { lines.append("  error: \(fault.description)") }
             for warning in machine.warnings { lines.append("  note: \(warning)") }
         }
         if result.isDryRun {
@@ -38,9 +39,11 @@ extension Report {
                     : "point \(result.point.short) cannot be recovered as asked; nothing was done")
             status = result.obstacles.isEmpty ? .success : .refused
         } else {
+            let failed = result.machines.filter { $0.fault != nil }.count
             lines.append(
                 "point \(result.point.short) recovered in "
-                    + TimeText.elapsed(result.durationSeconds))
+                    + TimeText.elapsed(result.durationSeconds)
+                    + (failed > 0 ? ", but \(failed) of \(result.machines.count) failed" : ""))
             status = result.isWhole ? .success : .partlyDone
         }
     }
@@ -62,6 +65,7 @@ extension RecoverResult.Machine {
                 phases.sorted { $0.key < $1.key }.map {
                     .init(key: $0.key, value: .number($0.value))
                 }),
+            "error": fault.map { ErrorReport($0).members } ?? .null,
             "warnings": .array(warnings.map { .string($0) }),
         ]
     }

@@ -18,7 +18,7 @@ import Testing
     }
 
     private func record(_ session: String) -> InstantRecord {
-        InstantRecord(
+        var record = InstantRecord(
             session: session, point: SHA256Hash.digest([1, 2, 3]), uri: "qemu:///system",
             socket: "/run/x",
             machines: [
@@ -26,6 +26,9 @@ import Testing
                     original: "web", name: "web-2", uuid: "u", xml: "<domain a='\"'/>",
                     disks: [.init(target: "vda", path: "/d/web-2-vda.qcow2", size: 1 << 40)])
             ])
+        record.keeper = 4711
+        record.log = "/log"
+        return record
     }
 
     @Test func `a session is found again as it was noted`() throws {
@@ -37,6 +40,8 @@ import Testing
         let found = try #require(all.last)
         #expect(found.point == record("").point)
         #expect(found.socket == "/run/x")
+        #expect(found.keeper == 4711)
+        #expect(found.log == "/log")
         #expect(found.machines.first?.xml == "<domain a='\"'/>")
         #expect(found.machines.first?.disks.first?.size == 1 << 40)
         InstantSession.remove(found, directories)
@@ -46,11 +51,14 @@ import Testing
     @Test func `one process looks after a session at a time`() throws {
         let record = record("00000001")
         try record.write(directories)
+        #expect(!InstantSession.isLocked(record, directories))
         let first = try InstantSession.lock(record, directories)
+        #expect(InstantSession.isLocked(record, directories))
         #expect(throws: LifeboatError(.refused, "", subject: "00000001")) {
             try InstantSession.lock(record, directories)
         }
         first.unlock()
+        #expect(!InstantSession.isLocked(record, directories))
         _ = try InstantSession.lock(record, directories)
     }
 
