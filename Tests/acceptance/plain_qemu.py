@@ -232,7 +232,7 @@ def lifeboat_killed():
     options = ("--freeze-hooks", "--freeze-timeout", "5s")
 
     def begin(options):
-        guest.write_noise(24, "old")
+        guest.write_noise(16, "old")
         process = lab.start_protecting(options)
         wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
         return process, time.monotonic()
@@ -240,16 +240,16 @@ def lifeboat_killed():
     process.wait(120)
     length = time.monotonic() - begun
     left = []
-    for number in range(1, 7):
+    for number in range(1, 5):
         if number % 2:
             process, _ = begin(options)
-            time.sleep(length * number / 7)
+            time.sleep(length * number / 5)
             Here.kill_program(process)
         else:
             # When something was copied for it: the disks are being read.
             process, _ = begin(("--quiesce", "crash"))
             Here.kill_program(process, signal.SIGSTOP)
-            writer = threading.Thread(target=guest.write_noise, args=(24, "old"))
+            writer = threading.Thread(target=guest.write_noise, args=(16, "old"))
             writer.start()
             run_slowly(process, lambda: has_begun(lab), signal.SIGKILL)
             writer.join(120)
@@ -285,11 +285,11 @@ def scratch_that_is_full():
     """The backup fails; what the guest writes does not."""
     lab = PlainLab()
     guest = lab.guest
-    guest.write_noise(60, "old")
+    guest.write_noise(32, "old")
     process = lab.start_protecting(("--quiesce", "crash", "--scratch-size", "4MiB"), stdout=subprocess.PIPE)
     wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
     Here.kill_program(process, signal.SIGSTOP)
-    writer = threading.Thread(target=guest.write_noise, args=(60, "old"))
+    writer = threading.Thread(target=guest.write_noise, args=(32, "old"))
     writer.start()
     run_slowly(process, lambda: not writer.is_alive())
     out, _ = process.communicate(timeout=120)
@@ -306,15 +306,15 @@ def scratch_file_system_that_is_full():
     """QEMU holds the guest at its write, until the backup has been given up, by this run or the next."""
     lab = PlainLab()
     guest = lab.guest
-    guest.write_noise(60, "old")
+    guest.write_noise(32, "old")
     lab.exact_point()
     for is_killed in (False, True):
-        lab.scratch = mount_tmpfs(lab, f"small-{is_killed}", "16M")
-        guest.write_noise(60, "old")
+        lab.scratch = mount_tmpfs(lab, f"small-{is_killed}", "8M")
+        guest.write_noise(32, "old")
         process = lab.start_protecting(("--quiesce", "crash"), stdout=subprocess.PIPE)
         wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
         Here.kill_program(process, signal.SIGSTOP)
-        writer = threading.Thread(target=guest.write_noise, args=(60, "old"))
+        writer = threading.Thread(target=guest.write_noise, args=(32, "old"))
         writer.start()
         run_slowly(process, lambda: has_begun(lab) or not writer.is_alive(),
                    signal.SIGKILL if is_killed else signal.SIGSTOP)
