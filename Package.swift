@@ -78,7 +78,7 @@ targets += [
         name: "LifeboatFuzz",
         dependencies: [
             "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
-            "LifeboatTesting",
+            "LifeboatMachine", "LifeboatTesting",
         ], swiftSettings: settings),
     .executableTarget(
         name: "LifeboatSimulate",

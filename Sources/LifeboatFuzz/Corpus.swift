@@ -47,7 +47,7 @@ struct Corpus {
         case "recoverypart": recoveryParts()
         case "changedextents": [changedExtents(0), changedExtents(9)]
         case "zstd": zstandard()
-        default: []
+        default: MachineSamples.samples(name)
         }
     }
 

@@ -15,70 +15,71 @@ struct FuzzTarget: Sendable {
 
     static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 
-    static let all: [FuzzTarget] = [
-        FuzzTarget(name: "cbor") { bytes throws(LifeboatError) in
-            let value = try CBOR.decode(bytes)
-            precondition(value.encoded() == bytes, "CBOR has one encoding")
-        },
-        object("configuration", .configuration) { payload throws(LifeboatError) in
-            try Configuration(payload: payload).payload
-        },
-        object("roster", .roster) { payload throws(LifeboatError) in
-            try Roster(payload: payload).payload
-        },
-        object("keyslot", .keySlot, isSigned: false) { payload throws(LifeboatError) in
-            try KeySlot(payload: payload).payload
-        },
-        object("logentry", .logEntry) { payload throws(LifeboatError) in
-            try LogEntry(payload: payload, subject: "fuzz").payload
-        },
-        object("checkpoint", .checkpoint) { payload throws(LifeboatError) in
-            try Checkpoint(payload: payload, subject: "fuzz").payload
-        },
-        object("checkrecord", .checkRecord) { payload throws(LifeboatError) in
-            try CheckRecord(payload: payload, subject: "fuzz").payload
-        },
-        checksummed("replicaview") { payload throws(LifeboatError) in
-            try ReplicaView(payload: payload, subject: "fuzz").payload
-        },
-        checksummed("spoolrecord") { payload throws(LifeboatError) in
-            try SpoolRecord(payload: payload, subject: "fuzz").payload
-        },
-        checksummed("spoolnotes") { payload throws(LifeboatError) in
-            try SpoolNotes(payload: payload, subject: "fuzz").payload
-        },
-        FuzzTarget(name: "point") { bytes throws(LifeboatError) in
-            let body = try PointBody(payload: try CBOR.decode(bytes), subject: "fuzz")
-            let again = try PointBody(payload: body.payload, subject: "fuzz")
-            precondition(again == body, "a point comes back as it was")
-        },
-        FuzzTarget(name: "packheader") { bytes throws(LifeboatError) in
-            let header = try PackHeader(decoding: bytes, subject: "fuzz")
-            precondition(header.keyCount >= 1, "a pack has a key")
-        },
-        FuzzTarget(name: "packdirectory", packDirectory),
-        FuzzTarget(name: "indextable", indexTable),
-        FuzzTarget(name: "node", node),
-        FuzzTarget(name: "recoverykey") { bytes throws(LifeboatError) in
-            let key = try RecoveryKeyText.parse(String(decoding: bytes, as: UTF8.self))
-            let again = try RecoveryKeyText.parse(RecoveryKeyText.file(key))
-            precondition(again == key, "a key comes back as it was")
-        },
-        FuzzTarget(name: "recoverypart") { bytes throws(LifeboatError) in
-            let part = try RecoveryKeyPart(parsing: String(decoding: bytes, as: UTF8.self))
-            let again = try RecoveryKeyPart(parsing: part.file)
-            precondition(again == part, "a part comes back as it was")
-        },
-        FuzzTarget(name: "changedextents") { bytes throws(LifeboatError) in
-            let text = String(decoding: bytes, as: UTF8.self)
-            let extents = try ChangedExtentsText(parsing: text, subject: "fuzz")
-            let again = try ChangedExtentsText(parsing: extents.text, subject: "fuzz")
-            precondition(again == extents, "changed extents come back as they were")
-        },
-        FuzzTarget(name: "zstd", zstandard),
-    ]
+    static let all: [FuzzTarget] =
+        [
+            FuzzTarget(name: "cbor") { bytes throws(LifeboatError) in
+                let value = try CBOR.decode(bytes)
+                precondition(value.encoded() == bytes, "CBOR has one encoding")
+            },
+            object("configuration", .configuration) { payload throws(LifeboatError) in
+                try Configuration(payload: payload).payload
+            },
+            object("roster", .roster) { payload throws(LifeboatError) in
+                try Roster(payload: payload).payload
+            },
+            object("keyslot", .keySlot, isSigned: false) { payload throws(LifeboatError) in
+                try KeySlot(payload: payload).payload
+            },
+            object("logentry", .logEntry) { payload throws(LifeboatError) in
+                try LogEntry(payload: payload, subject: "fuzz").payload
+            },
+            object("checkpoint", .checkpoint) { payload throws(LifeboatError) in
+                try Checkpoint(payload: payload, subject: "fuzz").payload
+            },
+            object("checkrecord", .checkRecord) { payload throws(LifeboatError) in
+                try CheckRecord(payload: payload, subject: "fuzz").payload
+            },
+            checksummed("replicaview") { payload throws(LifeboatError) in
+                try ReplicaView(payload: payload, subject: "fuzz").payload
+            },
+            checksummed("spoolrecord") { payload throws(LifeboatError) in
+                try SpoolRecord(payload: payload, subject: "fuzz").payload
+            },
+            checksummed("spoolnotes") { payload throws(LifeboatError) in
+                try SpoolNotes(payload: payload, subject: "fuzz").payload
+            },
+            FuzzTarget(name: "point") { bytes throws(LifeboatError) in
+                let body = try PointBody(payload: try CBOR.decode(bytes), subject: "fuzz")
+                let again = try PointBody(payload: body.payload, subject: "fuzz")
+                precondition(again == body, "a point comes back as it was")
+            },
+            FuzzTarget(name: "packheader") { bytes throws(LifeboatError) in
+                let header = try PackHeader(decoding: bytes, subject: "fuzz")
+                precondition(header.keyCount >= 1, "a pack has a key")
+            },
+            FuzzTarget(name: "packdirectory", packDirectory),
+            FuzzTarget(name: "indextable", indexTable),
+            FuzzTarget(name: "node", node),
+            FuzzTarget(name: "recoverykey") { bytes throws(LifeboatError) in
+                let key = try RecoveryKeyText.parse(String(decoding: bytes, as: UTF8.self))
+                let again = try RecoveryKeyText.parse(RecoveryKeyText.file(key))
+                precondition(again == key, "a key comes back as it was")
+            },
+            FuzzTarget(name: "recoverypart") { bytes throws(LifeboatError) in
+                let part = try RecoveryKeyPart(parsing: String(decoding: bytes, as: UTF8.self))
+                let again = try RecoveryKeyPart(parsing: part.file)
+                precondition(again == part, "a part comes back as it was")
+            },
+            FuzzTarget(name: "changedextents") { bytes throws(LifeboatError) in
+                let text = String(decoding: bytes, as: UTF8.self)
+                let extents = try ChangedExtentsText(parsing: text, subject: "fuzz")
+                let again = try ChangedExtentsText(parsing: extents.text, subject: "fuzz")
+                precondition(again == extents, "changed extents come back as they were")
+            },
+            FuzzTarget(name: "zstd", zstandard),
+        ] + machines
 
-    private init(
+    init(
         name: String, _ decode: @escaping @Sendable ([UInt8]) throws(LifeboatError) -> Void
     ) {
         self.name = name

@@ -37,7 +37,7 @@ import Testing
             "LifeboatTesting": core.union(["LifeboatSystem", "LifeboatStore", "LifeboatVolume"]),
             "LifeboatFuzz": [
                 "LifeboatCore", "LifeboatFormat", "LifeboatCodec", "LifeboatSystem",
-                "LifeboatTesting",
+                "LifeboatMachine", "LifeboatTesting",
             ],
         ]
     }()

@@ -1,18 +1,20 @@
 """A guest of QEMU alone, without libvirt: its monitor, its agent and its web server on sockets of ours."""
+import contextlib
 import http.client
 import json
 import shutil
 
-from servers.process import wait_until
+from servers.process import run, wait_until
 from servers.server import Server, free_port
 
 from . import images
+from .inside import Inside
 from .monitor import Monitor, Refused, ask_agent
 
 KERNEL_ARGUMENTS = f"{images.KERNEL_ARGUMENTS} guest.eth0=10.0.2.15/24"
 
 
-class Plain(Server):
+class Plain(Inside, Server):
     """`disks` are node names and files of qcow2, by default fresh copies as `root` and `data`."""
 
     name = "plain"
@@ -29,6 +31,9 @@ class Plain(Server):
             self.disks = {"root": self.path("root.qcow2"), "data": self.path("data.qcow2")}
             shutil.copyfile(built.root, self.disks["root"])
             shutil.copyfile(built.data, self.disks["data"])
+        self.launch_qemu(built)
+
+    def launch_qemu(self, built):
         command = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256",
             "-nodefaults", "-no-user-config", "-display", "none", "-kernel", built.kernel, "-initrd",
@@ -58,20 +63,61 @@ class Plain(Server):
     def monitor_socket(self):
         return self.path("monitor.sock")
 
-    def answers(self):
+    # Its life.
+
+    def wait_ready(self):
+        begun = self.number_now() or 0
+        wait_until(lambda: self.answers() and self.number_now() > begun, self.start_deadline,
+                   "records and the agent", [self.qemu])
+        return self
+
+    def kill(self):
+        """kill -9 of QEMU."""
+        self.qemu.kill()
+        self.processes.remove(self.qemu)
+
+    def start_again(self):
+        """A new QEMU with the disks of one that has ended."""
+        self.launch_qemu(images.build())
+        self.ready()
+        return self.wait_ready()
+
+    @contextlib.contextmanager
+    def paused(self):
+        """While this lasts the guest stands still, and its disks' files hold all that it wrote."""
+        self.ask_monitor("stop")
+        try:
+            yield self
+        finally:
+            self.ask_monitor("cont")
+
+    # Ways into it.
+
+    def agent_answers(self):
         try:
             ask_agent(self.agent_socket, "guest-ping", deadline=2)
-            return self.status()["number"] > 0
-        except (OSError, ValueError, Refused, http.client.HTTPException):
+            return True
+        except (OSError, ValueError, Refused):
             return False
+
+    def answers(self):
+        return self.agent_answers() and (self.number_now() or 0) > 0
 
     def monitor(self):
         return Monitor(self.monitor_socket)
 
+    def ask_monitor(self, command, **arguments):
+        """One command to QEMU, whose socket has one client at a time."""
+        monitor = self.monitor()
+        try:
+            return monitor.ask(command, **arguments)
+        finally:
+            monitor.close()
+
     def ask_agent(self, command, deadline=30, **arguments):
         return ask_agent(self.agent_socket, command, deadline, **arguments)
 
-    def request(self, method, path, body=None, deadline=15):
+    def send(self, method, path, body=None, deadline=15):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline)
         try:
             connection.request(method, path, body)
@@ -79,13 +125,20 @@ class Plain(Server):
         finally:
             connection.close()
 
-    def status(self):
-        return json.loads(self.request("GET", "/cgi-bin/status", deadline=3))
+    # Its disks, by the names that their devices have.
 
-    def call(self, script, deadline=60):
-        """Runs a shell script in the guest and returns what it printed."""
-        text, _, code = self.request("POST", "/cgi-bin/shell", script.encode(), deadline).decode(
-            errors="replace").rpartition("\nexit ")
-        if code.strip() != "0":
-            raise RuntimeError(f"in the guest: {script[:80]}: {code.strip()}: {text[-400:]}")
-        return text
+    def disk_files(self):
+        return {f"{node}-device": path for node, path in self.disks.items()}
+
+    def bitmaps(self, name):
+        """Bitmaps of a disk by name."""
+        for found in self.ask_monitor("query-named-block-nodes", flat=True):
+            if found["node-name"] == name.removesuffix("-device"):
+                return {bitmap["name"]: bitmap for bitmap in found.get("dirty-bitmaps", [])
+                        if "name" in bitmap}
+        raise KeyError(name)
+
+    def read_disk(self, name, path):
+        """A raw copy of a disk; exact while the guest is paused."""
+        run(["qemu-img", "convert", "-U", "-O", "raw", self.disk_files()[name], path], deadline=120)
+        return path

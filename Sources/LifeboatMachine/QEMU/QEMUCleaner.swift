@@ -57,7 +57,10 @@ struct QEMUCleaner {
         while client.isOpen, Clock.monotonicSeconds() < deadline {
             let jobs = (ask("query-jobs").list ?? []).compactMap { $0["id"]?.text }
                 .filter(names.isOurs)
-            if jobs.isEmpty { return }
+            if jobs.isEmpty {
+                if !asked.isEmpty { letGuestGoOn() }
+                return
+            }
             for job in jobs where asked.insert(job).inserted {
                 attempt(
                     "block-job-cancel", ["device": .string(job), "force": true],
@@ -66,6 +69,11 @@ struct QEMUCleaner {
             Threads.sleep(seconds: 0.02)
         }
         if client.isOpen { warnings.append("a backup job of QEMU's does not end") }
+    }
+
+    /// A guest that is held at a write that found no room for old bytes can do it now.
+    private mutating func letGuestGoOn() {
+        if client.isStoppedByFailedWrite { attempt("cont", [:]) }
     }
 
     private mutating func removeNodes() {

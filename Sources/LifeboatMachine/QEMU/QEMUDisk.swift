@@ -1,7 +1,7 @@
 /// A disk of a guest, as QEMU tells of it.
-struct QEMUDisk: Sendable, Equatable {
+package struct QEMUDisk: Sendable, Equatable {
     /// A dirty bitmap of a disk's node.
-    struct Bitmap: Sendable, Equatable {
+    package struct Bitmap: Sendable, Equatable {
         var name: String
         var isRecording: Bool
         var isInconsistent: Bool
@@ -9,7 +9,7 @@ struct QEMUDisk: Sendable, Equatable {
     }
 
     /// Its name in points.
-    var name: String
+    package var name: String
     /// The device of the guest, as a path that QEMU's object model knows.
     var device: String
     /// The node that the device uses.
@@ -25,7 +25,7 @@ struct QEMUDisk: Sendable, Equatable {
     ///
     /// Removable drives, empty ones and those of no device are none; nor is flash, which holds
     /// firmware.
-    static func find(blocks: JSON, nodes: JSON) -> [QEMUDisk] {
+    package static func find(blocks: JSON, nodes: JSON) -> [QEMUDisk] {
         let bitmaps = bitmapsByNode(nodes)
         var disks: [QEMUDisk] = []
         for block in blocks.list ?? [] {

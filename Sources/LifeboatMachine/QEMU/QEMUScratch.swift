@@ -3,11 +3,12 @@ import LifeboatCore
 import LifeboatSystem
 
 /// The files into which QEMU copies what the guest overwrites while its disks are read.
-///
 struct QEMUScratch: Sendable {
     let directory: String
     /// Bytes that all files together may take.
     let bound: UInt64
+    /// Bytes that must stay free in the file system, whoever takes them.
+    let reserve: UInt64
     private(set) var files: [String] = []
 
     /// A smaller one would have no room for its own tables.
@@ -19,6 +20,7 @@ struct QEMUScratch: Sendable {
         try Files.makeDirectories(directory)
         let free = try Self.freeBytes(directory)
         self.bound = max(Self.leastBytes, min(bound ?? .max, free - free / 10))
+        reserve = free / 20
     }
 
     /// Makes a file for a disk of so many bytes; returns its path.
@@ -40,12 +42,7 @@ struct QEMUScratch: Sendable {
     }
 
     /// Bytes that the files take now.
-    var allocated: UInt64 {
-        files.reduce(0) { sum, path in
-            var status = stat()
-            return stat(path, &status) == 0 ? sum + UInt64(max(0, status.st_blocks)) * 512 : sum
-        }
-    }
+    var allocated: UInt64 { files.reduce(0) { $0 + ScratchWatch.allocated($1) } }
 
     /// Whether no room is left for what the guest writes.
     var isFull: Bool {
@@ -54,12 +51,12 @@ struct QEMUScratch: Sendable {
         return ((try? Self.freeBytes(directory)) ?? 0) < 1 << 20
     }
 
-    func fullError(_ name: String) -> LifeboatError {
+    func fullError(_ name: String, _ why: String) -> LifeboatError {
         LifeboatError(
             .full,
             "the guest wrote more while \(name) was read than its scratch files have room for",
             subject: name,
-            cause: "\(allocated) bytes of \(bound) in \(directory)",
+            cause: "\(why), in \(directory)",
             advice: "give them more room, or back up when less is written")
     }
 

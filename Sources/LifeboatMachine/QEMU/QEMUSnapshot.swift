@@ -4,8 +4,8 @@ import LifeboatVolume
 
 /// The frozen disks of one run.
 ///
-/// A backup job of QEMU's copies what the guest overwrites to a scratch file first. A watcher ends
-/// the jobs before the files are full, since then a guest's write would fail.
+/// A backup job of QEMU's copies what the guest overwrites to a scratch file first. The jobs are
+/// ended before the files are full, since then QEMU holds the guest at its write.
 ///
 /// The filter `copy-before-write` with `snapshot-access`, which could break the snapshot instead,
 /// is not used: in QEMU 7.2 its snapshots read zeros where the guest writes zeros meanwhile.
@@ -24,9 +24,7 @@ final class QEMUSnapshot: Sendable {
     let scratch: QEMUScratch
     private let socket: String
     private let broken = Guarded<LifeboatError?>(nil)
-    private let watch = Condition()
-    private let hasEnded = Guarded(false)
-    private let watcher = Guarded<Threads.Handle?>(nil)
+    private let watch = Guarded<ScratchWatch?>(nil)
 
     /// Like libvirt's and QEMU's own.
     private static let granularity: Int64 = 1 << 16
@@ -114,10 +112,11 @@ final class QEMUSnapshot: Sendable {
                 ],
             ])
         }
+        let wasStuck = client.isStoppedByFailedWrite
         try client.call(
             "transaction", ["actions": .array(actions)],
             timeoutSeconds: deadline - Clock.monotonicSeconds())
-        startWatcher()
+        startWatch(wasStuck: wasStuck)
     }
 
     private func add(_ bitmap: String, _ disk: QEMUDisk, records: Bool) -> JSON {
@@ -201,43 +200,33 @@ final class QEMUSnapshot: Sendable {
                 .unavailable, "QEMU ended while \(name) was read", subject: name,
                 advice: "start the machine, and back up again")
         }
-        return scratch.isFull ? scratch.fullError(name) : nil
+        return scratch.isFull ? scratch.fullError(name, "no room is left") : nil
     }
 
     // MARK: watching
 
-    /// Gives the snapshot up where the files outgrow their bound.
-    private func startWatcher() {
-        let handle = Threads.start(name: "scratch") { [weak self] in
-            while let self {
-                guard self.goesOn() else { return }
-                guard self.scratch.allocated > self.scratch.bound else { continue }
-                self.broken.withLock {
-                    $0 = self.scratch.fullError(self.members.first?.disk.name ?? "the snapshot")
-                }
-                var cleaner = QEMUCleaner(client: self.client, names: self.names, kept: [:])
-                cleaner.removeExports()
-                cleaner.cancelJobs()
-                return
-            }
+    /// Gives the snapshot up where the files outgrow their bound, or the guest is held already.
+    private func startWatch(wasStuck: Bool) {
+        let name = members.first?.disk.name ?? "the snapshot"
+        let watch = ScratchWatch(
+            files: scratch.files, directory: scratch.directory, limit: scratch.bound,
+            reserve: scratch.reserve,
+            isStuck: { [client] in !wasStuck && client.isStoppedByFailedWrite }
+        ) { [client, names, broken, scratch] why in
+            broken.withLock { $0 = scratch.fullError(name, why) }
+            var cleaner = QEMUCleaner(client: client, names: names, kept: [:])
+            cleaner.removeExports()
+            cleaner.cancelJobs()
         }
-        watcher.withLock { $0 = handle }
+        self.watch.withLock { $0 = watch }
     }
 
-    private func goesOn() -> Bool {
-        watch.withLock {
-            if !hasEnded.withLock({ $0 }) { _ = watch.wait(seconds: 0.2) }
-            return !hasEnded.withLock { $0 }
-        }
-    }
-
-    /// Removes files and ends threads; what QEMU has is the cleaner's.
+    /// Ends the thread that watches; what QEMU has is the cleaner's.
     func end() {
-        watch.withLock {
-            hasEnded.withLock { $0 = true }
-            watch.broadcast()
-        }
-        watcher.withLock { $0 }?.join()
+        watch.withLock { watch in
+            defer { watch = nil }
+            return watch
+        }?.end()
     }
 
     func removeFiles() -> [String] {

@@ -77,6 +77,11 @@ public final class QMPClient: Sendable {
     /// Whether QEMU is still there.
     public var isOpen: Bool { wire.isOpen }
 
+    /// Whether QEMU holds the guest at a write or read that failed.
+    var isStoppedByFailedWrite: Bool {
+        (try? call("query-status"))?["status"]?.text == "io-error"
+    }
+
     /// Gives the connection up; calls that wait end at once.
     public func close() { socket.shutdown() }
 

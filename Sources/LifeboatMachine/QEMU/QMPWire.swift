@@ -1,9 +1,9 @@
-internal import LifeboatCore
+package import LifeboatCore
 internal import LifeboatSystem
 
 /// What has come from QEMU and who waits for what: the part of a QMP connection that knows no
 /// socket.
-final class QMPWire: Sendable {
+package final class QMPWire: Sendable {
     /// A longer line is none of QEMU's.
     static let longestLine = 1 << 24
     /// Events that nobody has asked for are dropped beyond so many, the oldest first.
@@ -27,14 +27,14 @@ final class QMPWire: Sendable {
     private let writing = Condition()
     private let state = Guarded(State())
 
-    init(path: String) { self.path = path }
+    package init(path: String) { self.path = path }
 
     var isOpen: Bool { state.withLock { $0.failure == nil } }
 
     // MARK: what comes
 
     /// Takes bytes as they arrive; `false` when the connection is of no use any more.
-    func take(_ bytes: [UInt8]) -> Bool {
+    package func take(_ bytes: [UInt8]) -> Bool {
         condition.withLock {
             defer { condition.broadcast() }
             return state.withLock { state in
@@ -110,7 +110,7 @@ final class QMPWire: Sendable {
     }
 
     /// Numbers for commands that are about to be sent.
-    func expect(_ count: Int) throws(LifeboatError) -> [Int64] {
+    package func expect(_ count: Int) throws(LifeboatError) -> [Int64] {
         let numbers: [Int64]? = state.withLock { state in
             guard state.failure == nil else { return nil }
             let first = state.next
@@ -144,7 +144,7 @@ final class QMPWire: Sendable {
         ) { $0.greeting }
     }
 
-    func reply(
+    package func reply(
         _ number: Int64, to name: String, deadline: Double
     ) throws(LifeboatError) -> JSON {
         defer { forget([number]) }

@@ -6,7 +6,7 @@ import Testing
 
 /// All that happens to machines, in any order: whatever it is, a point is what the disks were, and
 /// nothing is read whole that need not be.
-@Suite(.enabled(if: RealQEMU.isInstalled), .serialized)
+@Suite(.serialized)
 struct QEMUChaosTests {
     @Test(arguments: TestSeeds.all)
     func `points are right whatever happens between them`(seed: UInt64) throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import LifeboatMachine
 
-@Suite(.enabled(if: RealQEMU.isInstalled), .serialized)
+@Suite(.serialized)
 struct QEMUMachineTests {
     static let line = "0a1b2c3d"
 

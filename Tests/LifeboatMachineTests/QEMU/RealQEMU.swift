@@ -19,10 +19,6 @@ final class RealQEMU {
     }
 
     static let block = 1 << 16
-    static var isInstalled: Bool {
-        ChildProcess.find("qemu-system-x86_64") != nil && ChildProcess.find("qemu-img") != nil
-    }
-
     let folder: TemporaryDirectory
     let runs: Bool
     private(set) var disks: [String: Disk] = [:]
