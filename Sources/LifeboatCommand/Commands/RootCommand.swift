@@ -24,8 +24,7 @@ struct RootCommand: ParsableCommand {
         discussion: introduction + "\n\n" + epilogue,
         version: Version.number,
         subcommands: [
-            InitCommand.self, BackupCommand.self, MachinesCommand.self, DoctorCommand.self,
-            PointsCommand.self, ShowCommand.self,
+            InitCommand.self, BackupCommand.self, PointsCommand.self, ShowCommand.self,
             DiffCommand.self, StatsCommand.self, RestoreCommand.self, RecoverCommand.self,
             ServeCommand.self, MountCommand.self, FilesCommand.self, MachinesCommand.self,
             DoctorCommand.self, VerifyCommand.self, ForgetCommand.self, HoldCommand.self,

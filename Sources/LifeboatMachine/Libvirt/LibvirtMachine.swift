@@ -65,7 +65,7 @@ public final class LibvirtMachine: ProtectedMachine {
             State(connection: connection, domain: domain, isActive: isActive, xml: xml))
     }
 
-    private static func find(
+    static func find(
         _ name: String, _ connection: LibvirtConnection
     ) throws(LifeboatError) -> LibvirtDomain {
         do throws(LifeboatError) {
