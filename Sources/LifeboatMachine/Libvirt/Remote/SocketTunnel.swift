@@ -12,13 +12,15 @@ final class SocketTunnel: Sendable {
     /// Returns when the other host has been reached; its socket may come later.
     init(_ shell: SecureShell, local: String, remote: String) throws(LifeboatError) {
         host = shell.host
-        child = try ChildProcess(
-            .init(
-                shell.arguments([
-                    "-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindMask=0177",
-                    "-o", "ControlMaster=no", "-o", "ControlPath=none", "-L",
-                    "\(local):\(remote)",
-                ])))
+        // A command that ends with its input, and so with this process, however that ends.
+        var launch = ChildProcess.Launch(
+            shell.arguments([
+                "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindMask=0177",
+                "-o", "ControlMaster=no", "-o", "ControlPath=none", "-L",
+                "\(local):\(remote)",
+            ]) + ["cat"])
+        launch.keepsInputOpen = true
+        child = try ChildProcess(launch)
         let deadline = Clock.monotonicSeconds() + Self.readySeconds
         while !Files.exists(local) {
             if let ended = child.wait(seconds: 0.05) {
