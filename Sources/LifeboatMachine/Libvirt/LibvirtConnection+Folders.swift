@@ -50,7 +50,7 @@ extension LibvirtConnection {
         try LibvirtCall.number("removing folders", uri, within: Self.seconds) {
             var list: UnsafeMutablePointer<OpaquePointer?>?
             let count = virConnectListAllStoragePools(handle.pointer, &list, 0)
-            guard let pools = LibvirtCall.take(count, list, { virStoragePoolFree($0) }) else {
+            guard let pools = LibvirtCall.take(count, list, free: { virStoragePoolFree($0) }) else {
                 return -1
             }
             var result: Int32 = 0
@@ -64,7 +64,7 @@ extension LibvirtConnection {
                 _ = virStoragePoolRefresh(pool.pointer, 0)
                 var files: UnsafeMutablePointer<OpaquePointer?>?
                 let number = virStoragePoolListAllVolumes(pool.pointer, &files, 0)
-                for file in LibvirtCall.take(number, files, { virStorageVolFree($0) }) ?? [] {
+                for file in LibvirtCall.take(number, files, free: { virStorageVolFree($0) }) ?? [] {
                     _ = virStorageVolDelete(file.pointer, 0)
                 }
                 _ = virStoragePoolDestroy(pool.pointer)
