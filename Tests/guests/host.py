@@ -17,9 +17,9 @@ from .networks import NETWORKS
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-QEMU_CONFIGURATION = """user = "root"
-group = "root"
-dynamic_ownership = 0
+QEMU_CONFIGURATION = """user = "{user}"
+group = "{group}"
+dynamic_ownership = {changes_owners}
 remember_owner = 0
 security_driver = "none"
 cgroup_controllers = [ ]
@@ -38,15 +38,19 @@ host_uuid = "{uuid}"
 
 
 class Host(Server):
-    """One hypervisor. Everything that runs on it ends with it, and with the process that started it."""
+    """One hypervisor. Everything that runs on it ends with it, and with the process that started it.
+
+    `user` and `group` are whom QEMU runs as; where that is not root, libvirt gives disks to them and takes
+    them back, as Debian's does.
+    """
 
     start_deadline = 60
     numbers = iter(range(1, 1 << 30))
 
-    def __init__(self, name=None, networks=("production",)):
+    def __init__(self, name=None, networks=("production",), user="root", group="root"):
         super().__init__()
         self.name = name or f"host{next(self.numbers)}"
-        self.networks = networks
+        self.networks, self.user, self.group = networks, user, group
         self.domains = {}
         self.init = None
 
@@ -56,7 +60,11 @@ class Host(Server):
         self.images = images.build()
         for name in ("run", "etc/qemu/networks/autostart", "lib", "cache", "lifeboat", "disks"):
             os.makedirs(self.path(name))
-        self.write("etc/qemu.conf", QEMU_CONFIGURATION)
+        if self.user != "root":
+            for name in (".", "disks"):
+                os.chmod(self.path(name), 0o711)
+        self.write("etc/qemu.conf", QEMU_CONFIGURATION.format(
+            user=self.user, group=self.group, changes_owners=int(self.user != "root")))
         self.write("etc/libvirtd.conf", DAEMON_CONFIGURATION.format(
             log=self.path("log", "libvirtd.log"), uuid=uuid.uuid4()))
         # What the emulator can do takes seconds to find out; the daemon sees when it no longer holds.
@@ -156,8 +164,8 @@ class Host(Server):
         """For clients outside of the host; on it, `qemu:///system` will do."""
         return f"qemu:///system?socket={self.path('run', 'libvirt-sock')}"
 
-    def start_daemon(self):
-        self.run(["libvirtd", "--daemon", "--config", "/etc/libvirt/libvirtd.conf", "--pid-file",
+    def start_daemon(self, *options):
+        self.run(["libvirtd", "--daemon", *options, "--config", "/etc/libvirt/libvirtd.conf", "--pid-file",
                   "/run/libvirt/libvirtd.pid"])
         wait_until(lambda: self.attempt(["virsh", "-c", "qemu:///system", "version"])[0] == 0,
                    self.start_deadline, f"libvirt on {self.name}", [self.init])

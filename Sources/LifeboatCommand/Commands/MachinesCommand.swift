@@ -1,26 +1,21 @@
 import ArgumentParser
 import Lifeboat
 import LifeboatCore
-import LifeboatMachine
 
-/// `machines`: what a hypervisor has, and how each could be protected.
-struct MachinesCommand: Subcommand {
+/// `machines`: what a hypervisor has, and what can be done for it.
+struct MachinesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "machines",
-        abstract: "List this host's machines, and how each could be protected.",
+        abstract: "List this host's machines, and make their disks trackable.",
         discussion: """
+            Alone it is machines list.
+
             Example:
 
               lifeboat machines
-            """)
-
-    @Option(
-        help: ArgumentHelp("The hypervisor; by default qemu:///system.", valueName: "uri"))
-    var connect: String?
-
-    @OptionGroup var output: OutputOptions
-
-    func perform(_ run: Invocation) throws(LifeboatError) -> Report {
-        Report(inventory: try MachineInventory(uri: connect ?? "qemu:///system"))
-    }
+            """,
+        subcommands: [
+            MachinesListCommand.self, MachinesTrackCommand.self, MachinesUntrackCommand.self,
+        ],
+        defaultSubcommand: MachinesListCommand.self)
 }

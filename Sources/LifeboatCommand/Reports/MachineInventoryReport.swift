@@ -25,6 +25,23 @@ extension Report {
         lines = inventory.machines.isEmpty ? ["no machines at \(inventory.uri)"] : table.lines
     }
 
+    /// What `machines track` and `machines untrack` say.
+    init(tracking outcome: RawTracking.Outcome) {
+        json = [
+            "machine": .string(outcome.machine), "disk": .string(outcome.disk),
+            "metadata": .string(outcome.metadata), "data": .string(outcome.data),
+            "tracked": .bool(outcome.isTracked),
+        ]
+        lines =
+            outcome.isTracked
+            ? [
+                "\(outcome.disk) of \(outcome.machine) keeps a record of changes in "
+                    + outcome.metadata,
+                "its data stay in \(outcome.data); the next backup reads all of it once more",
+            ]
+            : ["\(outcome.disk) of \(outcome.machine) is the raw disk \(outcome.data) again"]
+    }
+
     /// What `doctor` says.
     init(findings: [MachineFinding]) {
         json = ["findings": .array(findings.map(\.json))]

@@ -43,8 +43,11 @@ struct DomainExamination {
                 finding(
                     .advice, "disks",
                     "\(name) has the format \(disk.format), so all of it is read each time",
-                    "convert it to qcow2 while the machine is shut off: "
-                        + "`qemu-img convert -O qcow2`")
+                    disk.format == "raw"
+                        ? "while the machine is shut off, `lifeboat machines track \(xml.name) "
+                            + "\(disk.target)` lets it keep a record of changes"
+                        : "convert it to qcow2 while the machine is shut off: "
+                            + "`qemu-img convert -O qcow2`")
             ]
         }
         guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {

@@ -42,6 +42,12 @@ enum BackupXML {
         "<server transport='unix' socket='\(XMLTree.escape(path))'/>"
     }
 
+    /// A server on an address of the hypervisor's host.
+    static func networkServer(_ host: String, port: UInt64, hasTLS: Bool) -> String {
+        "<server transport='tcp'\(hasTLS ? " tls='yes'" : "") name='\(XMLTree.escape(host))' "
+            + "port='\(port)'/>"
+    }
+
     static func checkpoint(_ name: String, _ disks: [Disk]) -> String {
         var lines = ["<domaincheckpoint>", "  <name>\(XMLTree.escape(name))</name>", "  <disks>"]
         for disk in disks {

@@ -9,6 +9,8 @@ struct DefinitionCapture {
     let isActive: Bool
     /// The disks that the point has a volume of.
     let volumes: Set<String>
+    /// Where its files are.
+    let address: HypervisorAddress
 
     static let domainFile = "libvirt/domain.xml"
     static let variablesFile = "libvirt/variables"
@@ -16,7 +18,8 @@ struct DefinitionCapture {
     private static let variablesLimit = 128 << 20
     private static let bootFileLimit = 512 << 20
 
-    func capture() throws(LifeboatError) -> MachineDefinition {
+    /// The definition, and the files that it should have but that cannot be read from here.
+    func capture() throws(LifeboatError) -> (definition: MachineDefinition, unread: [String]) {
         let isPersistent = try domain.isPersistent()
         let flags: LibvirtDomain.XMLFlags = isPersistent ? [.secure, .inactive] : [.secure]
         let text = try domain.xml(flags)
@@ -32,11 +35,16 @@ struct DefinitionCapture {
         description.guestSystem = guestSystem()
         var files = [Self.domainFile: Array(text.utf8)]
         description.files["domain"] = Self.domainFile
+        var unread: [String] = []
         func add(_ key: String, _ name: String, _ path: String?, _ limit: Int)
             throws(LifeboatError)
         {
-            guard let path, !path.isEmpty, Files.exists(path) else { return }
-            files[name] = try Files.readWhole(path, limit: limit)
+            guard let path, !path.isEmpty else { return }
+            guard let bytes = try read(path, limit: limit) else {
+                if !address.isLocal { unread.append(path) }
+                return
+            }
+            files[name] = bytes
             description.files[key] = name
         }
         // The running domain's definition names the file that libvirt chose by itself.
@@ -45,9 +53,13 @@ struct DefinitionCapture {
             Self.variablesLimit)
         try add("kernel", "libvirt/kernel", lasting.kernel, Self.bootFileLimit)
         try add("initrd", "libvirt/initrd", lasting.initrd, Self.bootFileLimit)
-        if lasting.hasTPM, let state = tpmState() {
-            files[Self.tpmFile] = state
-            description.files["tpm"] = Self.tpmFile
+        if lasting.hasTPM {
+            if let state = tpmState() {
+                files[Self.tpmFile] = state
+                description.files["tpm"] = Self.tpmFile
+            } else if !address.isLocal {
+                unread.append("the TPM's state")
+            }
         }
         var networks: [String] = []
         for interface in lasting.interfaces where interface.kind == "network" {
@@ -58,7 +70,16 @@ struct DefinitionCapture {
                 files["libvirt/network/\(index + 1).xml"] = Array(text.utf8)
             }
         }
-        return MachineDefinition(description: description, files: files)
+        return (MachineDefinition(description: description, files: files), unread)
+    }
+
+    /// A file of the hypervisor's host; `nil` where there is none, or no way to it.
+    private func read(_ path: String, limit: Int) throws(LifeboatError) -> [UInt8]? {
+        switch address.way {
+        case .local: Files.exists(path) ? try Files.readWhole(path, limit: limit) : nil
+        case .secureShell(let shell): shell.read(path, limit: limit)
+        case .network: nil
+        }
     }
 
     private func disk(_ disk: DomainXML.Disk) -> MachineDescription.Disk {
@@ -96,13 +117,20 @@ struct DefinitionCapture {
     /// The folder in which libvirt lets swtpm keep its state, packed.
     private func tpmState() -> [UInt8]? {
         let folder = "/var/lib/libvirt/swtpm/\(domain.uuid)"
-        guard Files.isDirectory(folder) else { return nil }
-        var launch = ChildProcess.Launch([
-            "tar", "--create", "--sort=name", "--directory", folder, ".",
-        ])
-        launch.outputLimit = 16 << 20
-        guard let result = try? ChildProcess.run(launch, timeoutSeconds: 30), result.isSuccess
-        else { return nil }
+        let command = ["tar", "--create", "--sort=name", "--directory", folder, "."]
+        let limit = 16 << 20
+        let result: ChildProcess.Result?
+        switch address.way {
+        case .local:
+            guard Files.isDirectory(folder) else { return nil }
+            var launch = ChildProcess.Launch(command)
+            launch.outputLimit = limit
+            result = try? ChildProcess.run(launch, timeoutSeconds: 30)
+        case .secureShell(let shell):
+            result = try? shell.run(command, outputLimit: limit, timeoutSeconds: 30)
+        case .network: result = nil
+        }
+        guard let result, result.isSuccess else { return nil }
         return result.output
     }
 }

@@ -9,16 +9,7 @@ extension LibvirtMachine {
         _ request: SnapshotRequest, _ domain: LibvirtDomain, _ xml: DomainXML
     ) throws(LifeboatError) {
         try endStaleJob(request, domain)
-        Self.removeStale(request.line, in: request.runDirectory)
-        Self.removeStale(request.line, in: request.scratchDirectory)
-        guard Self.socket(request).utf8.count <= 107 else {
-            throw LifeboatError(
-                .refused, "the path of the socket in \(request.runDirectory) would be too long",
-                subject: request.runDirectory)
-        }
-        for directory in [request.runDirectory, request.scratchDirectory] {
-            try QEMUAccess.makeFolder(Self.folder(request, in: directory), xml.owner)
-        }
+        try makeFolders(request, domain.connection, xml.owner)
         let (selected, notes) = try Self.selectDisks(xml, request.policy, machine: name)
         let bitmaps = try Self.bitmaps(domain)
         let plan = CheckpointPlan(
@@ -232,21 +223,44 @@ extension LibvirtMachine {
                 isTracked: own?.isTracked ?? false)
         }
         let checkpoint = SnapshotName(line: request.line, snapshot: request.snapshot).text
-        try domain.beginBackup(
-            xml: BackupXML.backup(all, server: BackupXML.unixServer(Self.socket(request))),
-            checkpointXML: all.contains { $0.isTracked }
-                ? BackupXML.checkpoint(checkpoint, all) : nil, timeoutSeconds: timeoutSeconds)
+        let deadline = Clock.monotonicSeconds() + timeoutSeconds
+        for attempt in 1... {
+            do throws(LifeboatError) {
+                return try domain.beginBackup(
+                    xml: BackupXML.backup(all, server: server(request)),
+                    checkpointXML: all.contains { $0.isTracked }
+                        ? BackupXML.checkpoint(checkpoint, all) : nil,
+                    timeoutSeconds: max(0.1, deadline - Clock.monotonicSeconds()))
+            } catch {
+                guard attempt < Self.portAttempts, Clock.monotonicSeconds() < deadline,
+                    takesOtherPort(after: error)
+                else { throw error }
+            }
+        }
     }
 
     private func watchScratch(
         _ request: SnapshotRequest, _ disks: [Disk], _ domain: LibvirtDomain
     ) {
-        let free = ScratchWatch.free(request.scratchDirectory) ?? .max
+        let isLocal = address.isLocal
+        let free =
+            isLocal
+            ? ScratchWatch.free(request.scratchDirectory) ?? .max
+            : state.withLock { $0.freeBytes }
         let limit = request.policy.scratchBytes ?? free / 10 * 9
         let wasStuck = (try? domain.isPausedByFailedWrite()) ?? false
+        let files = disks.map(\.scratch)
+        let directory = request.scratchDirectory
         let watch = ScratchWatch(
-            files: disks.map(\.scratch), directory: request.scratchDirectory, limit: limit,
-            reserve: free / 20,
+            seconds: isLocal ? 0.1 : 1, directory: directory, limit: limit, reserve: free / 20,
+            used: {
+                guard !isLocal else {
+                    return files.reduce(0) { $0 + ScratchWatch.allocated($1) }
+                }
+                let used = (try? domain.jobStatistics())?["disk_temp_used"]?.integer
+                return UInt64(clamping: used ?? 0)
+            },
+            left: { isLocal ? ScratchWatch.free(directory) ?? .max : .max },
             isStuck: { !wasStuck && (try? domain.isPausedByFailedWrite()) == true }
         ) { [state, name] why in
             state.withLock {
@@ -271,8 +285,8 @@ extension LibvirtMachine {
         if disk.since != nil {
             options.dirtyContext = ImageServer.dirtyContext(BackupXML.exportBitmap(disk.name))
         }
-        let reader = try NBDVolume(
-            uri: "nbd+unix:///\(disk.name)?socket=\(Self.socket(request))", options: options)
+        let uri = exportURI(disk.name, request, &options)
+        let reader = try NBDVolume(uri: uri, options: options)
         return finishOpening(disk, reader) { () throws(LifeboatError) in
             try reader.changedExtents()
         }
@@ -310,6 +324,7 @@ extension LibvirtMachine {
 
     /// Says so where reading failed because the machine has stopped, which ends its snapshot.
     private func diagnose(_ error: LifeboatError) -> LifeboatError {
+        if let fault = state.withLock({ $0.tunnel })?.fault { return fault.about(name) }
         guard isRunning, let domain = try? domain(), let isActive = try? domain.isActive(),
             !isActive
         else { return error }
@@ -331,13 +346,12 @@ extension LibvirtMachine {
         let (hasJob, hasSnapshot, xml) = state.withLock { ($0.hasJob, $0.hasSnapshot, $0.xml) }
         attempt("the backup job of \(name) is left") { () throws(LifeboatError) in
             let domain = try domain()
-            guard hasJob, let job = try domain.backupXML(), job.contains(Self.socket(request))
+            guard hasJob, let job = try domain.backupXML(),
+                job.contains("/\(Self.prefix(request.line))\(request.snapshot)/")
             else { return }
             try domain.abortJob()
         }
-        for directory in Set([request.runDirectory, request.scratchDirectory]) {
-            try? Files.removeTree(Self.folder(request, in: directory))
-        }
+        warnings += removeFolders(request)
         guard hasSnapshot else { return warnings }
         let own = SnapshotName(line: request.line, snapshot: request.snapshot).text
         attempt("checkpoints of \(name) are left") { () throws(LifeboatError) in

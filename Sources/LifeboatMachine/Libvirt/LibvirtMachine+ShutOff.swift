@@ -13,6 +13,11 @@ extension LibvirtMachine {
     func prepareShutOff(
         _ request: SnapshotRequest, _ xml: DomainXML
     ) throws(LifeboatError) {
+        guard address.isLocal else {
+            throw LifeboatError(
+                .refused, "\(name) is shut off, and its disks are on another host", subject: name,
+                advice: "start it, paused if need be, or back it up on that host")
+        }
         let (selected, notes) = try Self.selectDisks(xml, request.policy, machine: name)
         let wanted = Set(
             request.bases.values.map {

@@ -10,6 +10,7 @@ public final class LibvirtMachine: ProtectedMachine {
     public let name: String
     public let platform: String
     let uri: String
+    let address: HypervisorAddress
     let uuid: String
     let state: Guarded<State>
 
@@ -43,6 +44,12 @@ public final class LibvirtMachine: ProtectedMachine {
         var watch: ScratchWatch?
         var failure: LifeboatError?
         var servers: [ImageServer] = []
+        /// What follows is of domains on other hosts: the way to their sockets, the port of their
+        /// server, whether they have a scratch folder, and how much room it had.
+        var tunnel: SocketTunnel?
+        var port: UInt64 = 0
+        var hasFolder = false
+        var freeBytes: UInt64 = .max
     }
 
     /// Finds a domain by name or UUID.
@@ -55,6 +62,7 @@ public final class LibvirtMachine: ProtectedMachine {
         let domain = try Self.find(name, connection)
         self.name = domain.name
         self.uri = uri
+        address = HypervisorAddress(uri)
         uuid = domain.uuid
         let version = try connection.version()
         let hypervisor = try? connection.hypervisorVersion()
@@ -65,7 +73,7 @@ public final class LibvirtMachine: ProtectedMachine {
             State(connection: connection, domain: domain, isActive: isActive, xml: xml))
     }
 
-    private static func find(
+    static func find(
         _ name: String, _ connection: LibvirtConnection
     ) throws(LifeboatError) -> LibvirtDomain {
         do throws(LifeboatError) {
@@ -87,7 +95,8 @@ public final class LibvirtMachine: ProtectedMachine {
     public var quiescer: (any Quiescer)? {
         state.withLock { state in
             guard state.isActive, state.xml.hasAgentChannel else { return nil }
-            return LibvirtQuiescer(domain: state.domain, socket: state.xml.agentSocket)
+            return LibvirtQuiescer(
+                domain: state.domain, socket: address.isLocal ? state.xml.agentSocket : nil)
         }
     }
 
@@ -161,10 +170,19 @@ public final class LibvirtMachine: ProtectedMachine {
 
     public func definition() throws(LifeboatError) -> MachineDefinition {
         let (xml, disks, isActive) = state.withLock { ($0.xml, $0.disks, $0.isActive) }
-        return try DefinitionCapture(
+        let (definition, unread) = try DefinitionCapture(
             domain: try domain(), xml: xml, isActive: isActive,
-            volumes: Set(disks.map(\.name))
+            volumes: Set(disks.map(\.name)), address: address
         ).capture()
+        if !unread.isEmpty {
+            let files = unread.joined(separator: ", ")
+            state.withLock {
+                $0.notes.append(
+                    "the definition lacks files of the other host, which could not be read: "
+                        + files)
+            }
+        }
+        return definition
     }
 
     public func finish(isDurable: Bool) -> [String] {

@@ -11,35 +11,36 @@ final class ScratchWatch: Sendable {
     private let hasEnded = Guarded(false)
     private let thread: Threads.Handle
 
-    private static let seconds = 0.1
-    /// The machine itself is asked only every so many rounds.
-    private static let rounds = 10
+    /// The machine itself is asked only after so many seconds.
+    private static let stuckSeconds = 1.0
 
-    /// Calls `onFull` once, with what to tell, when the files take more than `limit` or their file
-    /// system has less than `reserve` left, or `isStuck` says that the machine waits for room.
+    /// Calls `onFull` once, with what to tell, when `used` tells more than `limit` or `left` less
+    /// than `reserve`, both asked after so many seconds each, or `isStuck` says that the machine waits for room.
     init(
-        files: [String], directory: String, limit: UInt64, reserve: UInt64,
+        seconds: Double, directory: String, limit: UInt64, reserve: UInt64,
+        used: @escaping @Sendable () -> UInt64, left: @escaping @Sendable () -> UInt64,
         isStuck: @escaping @Sendable () -> Bool,
         onFull: @escaping @Sendable (String) -> Void
     ) {
         let condition = condition
         let hasEnded = hasEnded
         thread = Threads.start(name: "scratch") {
+            let rounds = max(1, Int(Self.stuckSeconds / seconds))
             var round = 0
             while true {
                 round += 1
                 let isOver = condition.withLock {
-                    if !hasEnded.withLock({ $0 }) { _ = condition.wait(seconds: Self.seconds) }
+                    if !hasEnded.withLock({ $0 }) { _ = condition.wait(seconds: seconds) }
                     return hasEnded.withLock { $0 }
                 }
                 if isOver { return }
-                let used = files.reduce(0) { $0 + Self.allocated($1) }
-                let left = Self.free(directory) ?? .max
+                let used = used()
+                let left = left()
                 if used > limit {
                     onFull("the scratch files take \(used) bytes of the \(limit) allowed")
                     return
                 }
-                if round % Self.rounds == 0, isStuck() {
+                if round % rounds == 0, isStuck() {
                     onFull("a write of the guest failed meanwhile")
                     return
                 }
