@@ -209,8 +209,9 @@ final class QEMUSnapshot: Sendable {
     private func startWatch(wasStuck: Bool) {
         let name = members.first?.disk.name ?? "the snapshot"
         let watch = ScratchWatch(
-            files: scratch.files, directory: scratch.directory, limit: scratch.bound,
-            reserve: scratch.reserve,
+            seconds: 0.1, directory: scratch.directory, limit: scratch.bound,
+            reserve: scratch.reserve, used: { [scratch] in scratch.allocated },
+            left: { [scratch] in ScratchWatch.free(scratch.directory) ?? .max },
             isStuck: { [client] in !wasStuck && client.isStoppedByFailedWrite }
         ) { [client, names, broken, scratch] why in
             broken.withLock { $0 = scratch.fullError(name, why) }
