@@ -10,7 +10,8 @@ import Testing
     private let stranger = DomainXML.Owner(user: 64999, group: 64999)
 
     @Test func `a folder that lets nobody pass is named`() throws {
-        var template = Array("/tmp/lifeboat-access-XXXXXX".utf8CString)
+        var template = Array(
+            ("/tmp/lifeboat-access-" + String(repeating: "X", count: 6)).utf8CString)
         let made = try #require(mkdtemp(&template).map { String(cString: $0) })
         defer { try? Files.removeTree(made) }
         let inner = made + "/a/b"

@@ -247,14 +247,18 @@ extension LibvirtMachine {
         let watch = ScratchWatch(
             files: disks.map(\.scratch), directory: request.scratchDirectory, limit: limit,
             reserve: free / 20,
-            isStuck: { !wasStuck && (try? domain.isPausedByFailedWrite()) == true }
-        ) { [state, name] why in
+            // By now libvirt may have been restarted.
+            isStuck: { [self] in
+                !wasStuck && (try? self.domain().isPausedByFailedWrite()) == true
+            }
+        ) { [self] why in
             state.withLock {
                 $0.failure = LifeboatError(
                     .full, "the backup of \(name) was given up so that its guest can write",
                     subject: name, cause: why,
                     advice: "give scratch files more room, or back up when less is written")
             }
+            guard let domain = try? self.domain() else { return }
             try? domain.abortJob()
             // Without the job its write needs no room in a scratch file any more.
             if !wasStuck, (try? domain.isPausedByFailedWrite()) == true { try? domain.resume() }
