@@ -273,14 +273,16 @@ def scratch_file_system_that_is_full():
     guest = Site.guest()
     forget_checkpoints(guest)
     lab = MachineLab(Site.host)
-    guest.write_noise(30, "old")
+    # Written over in place, so that all of it goes to scratch files.
+    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=320 conv=notrunc 2>/dev/null && sync"
+    guest.call(overwrite)
     lab.scratch = lab.path("small")
     Site.host.run(["mkdir", lab.scratch])
     Site.host.run(["mount", "-t", "tmpfs", "-o", "size=6M", "tmpfs", lab.scratch])
     try:
         # Once with the program there, once killed: then the next run lets the guest go on.
         for is_killed in (False, True):
-            fill_scratch(lab, guest, is_killed)
+            fill_scratch(lab, guest, overwrite, is_killed)
     finally:
         Site.host.run(["umount", "--lazy", lab.scratch])
     equal(guest.call("dmesg | grep -c 'I/O error' || true").strip(), "0", "I/O errors in the guest")
@@ -289,13 +291,13 @@ def scratch_file_system_that_is_full():
     lab.exact_point(guest)
 
 
-def fill_scratch(lab, guest, is_killed):
+def fill_scratch(lab, guest, overwrite, is_killed):
     process = lab.start_protecting(guest, options=("--quiesce", "crash"), stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)
     wait_until(lambda: process.poll() is not None or guest.job(), 60, "the backup job")
     Site.host.kill_program(process, signal.SIGSTOP)
     check(guest.job(), "the backup was too fast")
-    writer = threading.Thread(target=guest.write_noise, args=(30, "old"))
+    writer = threading.Thread(target=guest.call, args=(overwrite, 120))
     writer.start()
     try:
         wait_until(lambda: guest.state() == "paused", 90, "QEMU to pause the guest")

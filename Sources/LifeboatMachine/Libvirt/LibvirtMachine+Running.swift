@@ -253,22 +253,26 @@ extension LibvirtMachine {
         let directory = request.scratchDirectory
         let watch = ScratchWatch(
             seconds: isLocal ? 0.1 : 1, directory: directory, limit: limit, reserve: free / 20,
-            used: {
+            used: { [self] in
                 guard !isLocal else {
                     return files.reduce(0) { $0 + ScratchWatch.allocated($1) }
                 }
-                let used = (try? domain.jobStatistics())?["disk_temp_used"]?.integer
+                let used = (try? self.domain().jobStatistics())?["disk_temp_used"]?.integer
                 return UInt64(clamping: used ?? 0)
             },
             left: { isLocal ? ScratchWatch.free(directory) ?? .max : .max },
-            isStuck: { !wasStuck && (try? domain.isPausedByFailedWrite()) == true }
-        ) { [state, name] why in
+            // By now libvirt may have been restarted.
+            isStuck: { [self] in
+                !wasStuck && (try? self.domain().isPausedByFailedWrite()) == true
+            }
+        ) { [self] why in
             state.withLock {
                 $0.failure = LifeboatError(
                     .full, "the backup of \(name) was given up so that its guest can write",
                     subject: name, cause: why,
                     advice: "give scratch files more room, or back up when less is written")
             }
+            guard let domain = try? self.domain() else { return }
             try? domain.abortJob()
             // Without the job its write needs no room in a scratch file any more.
             if !wasStuck, (try? domain.isPausedByFailedWrite()) == true { try? domain.resume() }
