@@ -1,4 +1,3 @@
-import Glibc
 import LifeboatArchive
 import LifeboatCore
 import LifeboatFormat
@@ -44,7 +43,7 @@ final class InstantSession {
     ) throws(LifeboatError) {
         defer { lock.unlock() }
         do throws(LifeboatError) {
-            record.keeper = getpid()
+            record.keeper = Files.linkTarget("/proc/self").flatMap { Int32($0) } ?? 0
             record.log = options.keeperLog
             try record.write(directories)
             try keep(options, definitions, &results, start: start)
