@@ -16,12 +16,14 @@ import Testing
         #expect(value["b"]?.flag == true && value["b"]?.integer == nil)
     }
 
-    @Test(arguments: [
+    private static let values: [(String, JSON)] = [
         ("0", JSON.integer(0)), (" -12 ", -12), ("1.5e1", 15), ("-0.0", 0), ("0.5", .number(0.5)),
         ("9223372036854775807", .integer(.max)), ("9223372036854775808", .number(0x1p63)),
         (#""a\u0041\n\/\ud83d\ude00é""#, "aA\n/😀é"), ("[]", []), ("{ }", [:]),
         (#"[ null , true,{"a" : [ false ] } ]"#, [.null, true, ["a": [false]]]),
-    ])
+    ]
+
+    @Test(arguments: values)
     func `values are read`(text: String, expected: JSON) throws {
         #expect(try JSON(parsing: Array(text.utf8), subject: "test") == expected)
     }
