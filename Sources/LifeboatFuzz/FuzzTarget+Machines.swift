@@ -28,15 +28,12 @@ extension FuzzTarget {
             mended.replaceSubrange(start + 148..<start + 148 + digits.count, with: digits)
         }
         for archive in [bytes, mended] {
-            do throws(LifeboatError) {
-                let definition = try DefinitionArchive.decode(archive, subject: "fuzz")
-                let encoded = try DefinitionArchive.encode(definition)
-                let again = try DefinitionArchive.decode(encoded, subject: "fuzz")
-                precondition(again == definition, "a definition comes back as it was")
-            } catch {
-                guard error.code == .internalFault else { continue }
-                preconditionFailure("\(error)")
+            guard let definition = try? DefinitionArchive.decode(archive, subject: "fuzz") else {
+                continue
             }
+            let encoded = try? DefinitionArchive.encode(definition)
+            let again = encoded.flatMap { try? DefinitionArchive.decode($0, subject: "fuzz") }
+            precondition(again == definition, "a definition comes back as it was")
         }
     }
 

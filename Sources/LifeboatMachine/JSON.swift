@@ -38,11 +38,10 @@ public enum JSON: Sendable, Hashable {
 
     /// - Throws: `.damaged` where it is no JSON; `subject` says whose words they are.
     public init(parsing bytes: [UInt8], subject: String) throws(LifeboatError) {
-        do {
-            self = try JSONDecoder().decode(JSON.self, from: Data(bytes))
-        } catch {
+        guard let value = JSONReader.read(bytes) else {
             throw LifeboatError(.damaged, "what \(subject) says is no JSON", subject: subject)
         }
+        self = value
     }
 }
 

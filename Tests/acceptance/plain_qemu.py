@@ -314,11 +314,13 @@ def scratch_file_system_that_is_full():
         process = lab.start_protecting(("--quiesce", "crash"), stdout=subprocess.PIPE)
         wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
         Here.kill_program(process, signal.SIGSTOP)
-        writer = threading.Thread(target=guest.write_noise, args=(32, "old"))
+        ended = threading.Event()
+        writer = threading.Thread(target=write_until, args=(guest, ended))
         writer.start()
         run_slowly(process, lambda: has_begun(lab) or not writer.is_alive(),
                    signal.SIGKILL if is_killed else signal.SIGSTOP)
         wait_until(lambda: free(lab.scratch) < MIB or not writer.is_alive(), 60, "a file system that is full")
+        ended.set()
         time.sleep(0.5)
         if is_killed:
             process.wait(30)
@@ -335,6 +337,11 @@ def scratch_file_system_that_is_full():
         expect_no_errors(lab)
         lab.expect_nothing_left()
         lab.exact_point()
+
+
+def write_until(guest, ended):
+    while not ended.is_set():
+        guest.write_noise(32, "old")
 
 
 def has_begun(lab):

@@ -55,6 +55,8 @@ final class QEMUSnapshot: Sendable {
         self.scratch = scratch
     }
 
+    deinit { end() }
+
     private static func addNode(
         _ client: QMPClient, _ names: QEMUNames, _ index: Int, _ disk: QEMUDisk,
         _ path: String
