@@ -2,8 +2,9 @@
 import json
 import signal
 
-from guests.remote import RemoteAccess
 from machine_labs import *
+
+from guests.remote import RemoteAccess  # noqa: E402
 
 USUAL = 12 * MIB
 
