@@ -2,10 +2,12 @@
 import json
 import signal
 
-from guests.remote import RemoteAccess
 from machine_labs import *
 
+from guests.remote import RemoteAccess  # noqa: E402
+
 USUAL = 12 * MIB
+SCRATCH = "/var/tmp/of/lifeboat"
 
 
 class Sites:
@@ -20,23 +22,30 @@ class Sites:
             run_hosts(cls.here, cls.there)
             Link(cls.here, cls.there).up()
             cls.access = RemoteAccess(cls.there, Link.SECOND).start_ssh().start_network()
+            # What is in it on one host is not on the other.
+            for host in (cls.here, cls.there):
+                host.run(["mount", "-t", "tmpfs", "tmpfs", "/var/tmp"])
             for uri in (cls.access.ssh_uri, cls.access.tls_uri, cls.access.tcp_uri):
                 cls.access.wait(uri, cls.here)
             cls.there.domain("guest").start(wait=False)
         guest = cls.there.domains["guest"].wait_ready()
         forget_checkpoints(guest)
-        lab = MachineLab(cls.here)
-        lab.scratch = cls.there.path("scratch", "of", "lifeboat")
-        return guest, lab
+        return guest, MachineLab(cls.here)
 
 
 def by(uri, *options):
-    return ("--connect", uri, *options)
+    return ("--connect", uri, "--scratch-directory", SCRATCH, *options)
+
+
+def files_there():
+    code, text = Sites.there.attempt(["ls", "-R", SCRATCH])
+    return text.split() if code == 0 else []
 
 
 def expect_nothing_there(lab, guest):
     expect_nothing_left(lab, guest)
     equal(Sites.there.virsh("pool-list", "--all", "--name").split(), [], "storage pools")
+    equal(files_there(), [SCRATCH + ":"], "scratch files")
     code, text = Sites.here.attempt(["pgrep", "-f", "/access/ssh_config"])
     check(code == 1, f"left of ssh: {text}")
 
@@ -69,7 +78,7 @@ def through_ssh():
     guest.write_noise(8, "remote")
     process = lab.start_protecting(guest, options=by(uri, "--quiesce", "crash"), stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)
-    wait_until(lambda: guest.job() or process.poll() is not None, 60, "the job")
+    wait_until(lambda: "nbd.sock" in files_there() or process.poll() is not None, 60, "the job")
     Sites.here.kill_program(process, signal.SIGSTOP)
     tunnel = Sites.here.run(["pgrep", "-f", "ssh .*-L .*nbd.sock"]).split()
     check(tunnel, "there is no tunnel")
@@ -82,7 +91,7 @@ def through_ssh():
     expect_nothing_there(lab, guest)
     # A program that is killed, with all that it has there.
     process = lab.start_protecting(guest, options=by(uri, "--quiesce", "crash"))
-    wait_until(lambda: guest.job() or process.poll() is not None, 60, "the job")
+    wait_until(lambda: "nbd.sock" in files_there() or process.poll() is not None, 60, "the job")
     Sites.here.kill_program(process)
     process.wait(30)
     expect_methods(lab.exact_point(guest, options=by(uri)), vda="hint", vdb="hint")

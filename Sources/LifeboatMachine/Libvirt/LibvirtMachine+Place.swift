@@ -12,7 +12,7 @@ extension LibvirtMachine {
     func makeFolders(
         _ request: SnapshotRequest, _ connection: LibvirtConnection, _ owner: DomainXML.Owner?
     ) throws(LifeboatError) {
-        for directory in [request.runDirectory, request.scratchDirectory] {
+        for directory in ownDirectories(request) {
             Self.removeStale(request.line, in: directory)
         }
         let socket = serverSocket(request)
@@ -22,7 +22,7 @@ extension LibvirtMachine {
         }
         let own = Self.folder(request, in: request.runDirectory)
         if address.isLocal {
-            for directory in [request.runDirectory, request.scratchDirectory] {
+            for directory in ownDirectories(request) {
                 try QEMUAccess.makeFolder(Self.folder(request, in: directory), owner)
             }
             return
@@ -48,6 +48,12 @@ extension LibvirtMachine {
         }
     }
 
+    /// Those of this host that the run has folders in.
+    private func ownDirectories(_ request: SnapshotRequest) -> Set<String> {
+        address.isLocal
+            ? [request.runDirectory, request.scratchDirectory] : [request.runDirectory]
+    }
+
     /// Removes the folders of one run; what is left is returned as a warning.
     func removeFolders(_ request: SnapshotRequest) -> [String] {
         let (tunnel, hasFolder) = state.withLock { state in
@@ -57,7 +63,7 @@ extension LibvirtMachine {
             return result
         }
         tunnel?.close()
-        for directory in Set([request.runDirectory, request.scratchDirectory]) {
+        for directory in ownDirectories(request) {
             try? Files.removeTree(Self.folder(request, in: directory))
         }
         guard hasFolder, !address.isLocal else { return [] }

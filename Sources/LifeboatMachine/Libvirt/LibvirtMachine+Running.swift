@@ -290,7 +290,12 @@ extension LibvirtMachine {
             options.dirtyContext = ImageServer.dirtyContext(BackupXML.exportBitmap(disk.name))
         }
         let uri = exportURI(disk.name, request, &options)
-        let reader = try NBDVolume(uri: uri, options: options)
+        let reader: NBDVolume
+        do throws(LifeboatError) {
+            reader = try NBDVolume(uri: uri, options: options)
+        } catch {
+            throw diagnose(error)
+        }
         return finishOpening(disk, reader) { () throws(LifeboatError) in
             try reader.changedExtents()
         }
