@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func `a second backup reads only what the platform says has changed`() throws {
-        let machine = MemoryMachine("web", disks: ["vda": bytes(4 << 20, seed: 1)])
+        let machine = MemoryMachine("web", disks: ["vda": bytes(2 << 20, seed: 1)])
         let first = try backup([machine])
         #expect(first.volumes.first { $0.name == "vda" }?.method == "full")
         machine.write("vda", at: 1 << 20, bytes(100_000, seed: 2))
@@ -80,10 +80,10 @@ import Testing
     }
 
     @Test func `a platform that forgets changes is found out`() throws {
-        let machine = MemoryMachine("web", disks: ["vda": bytes(8 << 20, seed: 4)])
+        let machine = MemoryMachine("web", disks: ["vda": bytes(2 << 20, seed: 4)])
         _ = try backup([machine])
         machine.lies = true
-        machine.write("vda", at: 0, bytes(8 << 20, seed: 5))
+        machine.write("vda", at: 0, bytes(2 << 20, seed: 5))
         let second = try backup([machine])
         let volume = try #require(second.volumes.first { $0.name == "vda" })
         #expect(volume.isDegraded && volume.method != "hint")
