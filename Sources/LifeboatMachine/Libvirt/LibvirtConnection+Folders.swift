@@ -68,10 +68,23 @@ extension LibvirtConnection {
                     _ = virStorageVolDelete(file.pointer, 0)
                 }
                 _ = virStoragePoolDestroy(pool.pointer)
-                if virStoragePoolDelete(pool.pointer, 0) < 0 { result = -1 }
+                guard Self.delete(pool.pointer) else {
+                    // As long as the pool is known, the next run finds the folder.
+                    result = -1
+                    continue
+                }
                 if virStoragePoolUndefine(pool.pointer) < 0 { result = -1 }
             }
             return result
         }
+    }
+
+    /// Removes the folder of a pool; a job that ends just now has its socket there for a moment.
+    private static func delete(_ pool: OpaquePointer) -> Bool {
+        for round in 0..<20 {
+            if round > 0 { Threads.sleep(seconds: 0.25) }
+            if virStoragePoolDelete(pool, 0) == 0 { return true }
+        }
+        return false
     }
 }
