@@ -402,35 +402,15 @@ def files_of_ext_come_out_with_the_journal():
 
 @test
 def files_of_xfs_come_out_with_the_journal():
-    """By libguestfs, whose machine takes a minute and more without /dev/kvm."""
+    """Where libguestfs finds a kernel: its machine takes minutes without /dev/kvm."""
+    if not shutil.which("guestfish") or not (
+            os.environ.get("SUPERMIN_KERNEL") or any(
+                name.startswith("vmlinuz") for name in os.listdir("/boot"))):
+        say("# no libguestfs, or no kernel for it: XFS is not tried")
+        return
     lab = Lab()
     image, early, late = mounted_image(lab, "image", "xfs", 320 * MIB)
     lab.backup(f"image={image}").expect(0)
-    check_files(lab, "image", early, late)
-
-
-@test
-def files_of_ntfs_come_out():
-    """A volume that was copied while it was mounted."""
-    lab = Lab()
-    image, folder = lab.path("image"), lab.path("mnt")
-    with open(image, "wb") as file:
-        file.truncate(32 * MIB)
-    made = run("mkntfs", "--quiet", "--fast", "--force", image)
-    check(made.returncode == 0, made.stderr.decode()[-300:])
-    os.makedirs(folder)
-    done = run("ntfs-3g", image, folder)
-    check(done.returncode == 0, done.stderr.decode()[-300:])
-    lab.cleanups.append(lambda: run("umount", folder))
-    early, late = b"early\n" * 1000, random.Random("ntfs").randbytes(300 * KIB)
-    os.makedirs(f"{folder}/etc/a b")
-    for name, content in (("etc/early", early), ("etc/a b/late", late)):
-        with open(f"{folder}/{name}", "wb") as file:
-            file.write(content)
-            os.fsync(file.fileno())
-    run("sync")
-    shutil.copyfile(image, image + ".copy")
-    lab.backup(f"image={image}.copy").expect(0)
     check_files(lab, "image", early, late)
 
 
