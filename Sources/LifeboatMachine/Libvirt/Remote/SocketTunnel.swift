@@ -43,8 +43,10 @@ final class SocketTunnel: Sendable {
     deinit { close() }
 
     /// Why nothing comes through any more; `nil` while it stands.
+    ///
+    /// Asked when a connection broke: its program may need a moment to end.
     var fault: LifeboatError? {
-        guard !child.isRunning else { return nil }
+        guard child.wait(seconds: 1) != nil else { return nil }
         return LifeboatError(
             .unavailable, "the tunnel to \(host) has ended", subject: host,
             cause: child.lastWords.isEmpty ? nil : child.lastWords,
