@@ -8,7 +8,7 @@ extension MachineSource {
     public func open(connection: String?) throws(LifeboatError) -> any ProtectedMachine {
         switch self {
         case .libvirt(let domain):
-            try LibvirtMachine(domain: domain, uri: connection ?? "qemu:///system")
+            try LibvirtMachine(domain: domain, uri: connection ?? LibvirtConnection.systemURI)
         case .qemu(let location): try QEMUMachine(location)
         case .directoryHooks(let file): try HookedStorage(HookedConfiguration(file: file))
         }

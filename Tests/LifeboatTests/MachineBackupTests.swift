@@ -90,7 +90,18 @@ import Testing
         #expect(try restored(second, "vda") == machine.disks["vda"])
     }
 
-    @Test func `a base that is not the newest point's is not built on`() throws {
+    @Test func `changes since another snapshot than the newest point's are refused`() throws {
+        let machine = MemoryMachine("web", disks: ["vda": bytes(2 << 20, seed: 9)])
+        _ = try backup([machine])
+        machine.write("vda", at: 4096, [9, 9, 9])
+        machine.claimedBase = "ffffffffffffffff"
+        let second = try backup([machine])
+        let volume = try #require(second.volumes.first { $0.name == "vda" })
+        #expect(volume.method != "hint" && !volume.isDegraded)
+        #expect(try restored(second, "vda") == machine.disks["vda"])
+    }
+
+    @Test func `a base that the platform has lost costs a read`() throws {
         let machine = MemoryMachine("web", disks: ["vda": bytes(2 << 20, seed: 6)])
         _ = try backup([machine])
         machine.changed = [:]

@@ -16,6 +16,8 @@ final class MemoryMachine: ProtectedMachine, @unchecked Sendable {
     var failsAt: Step?
     /// Whether the tracker forgets some changes.
     var lies = false
+    /// A snapshot that its changes are said to be based on, instead of the one that was asked for.
+    var claimedBase: String?
     private(set) var finished: [Bool] = []
     private(set) var requests: [SnapshotRequest] = []
     private(set) var pauses = 0
@@ -74,7 +76,7 @@ final class MemoryMachine: ProtectedMachine, @unchecked Sendable {
             if let base = request.bases[disk], let known = changed[base.snapshot] {
                 let chunks = (known[disk] ?? []).sorted()
                 changes = VolumeChanges(
-                    base: base.snapshot,
+                    base: claimedBase ?? base.snapshot,
                     extents: chunks.map { Extent(offset: $0 * step, length: step) })
             }
             return SnapshotVolume(

@@ -151,15 +151,7 @@ final class InstantSession {
 
     /// How QEMU names one of the server's exports.
     static func uri(_ socket: String, _ export: String) -> String {
-        "nbd+unix:///\(escaped(export))?socket=\(socket)"
-    }
-
-    private static func escaped(_ text: String) -> String {
-        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~".utf8)
-        return text.utf8.map { byte in
-            plain.contains(byte)
-                ? String(UnicodeScalar(byte)) : "%" + Hex.encode([byte]).uppercased()
-        }.joined()
+        NBDAddress.local(export: export, socket: socket)
     }
 
     static func record(_ plan: RecoveryPlan) throws(LifeboatError) -> InstantRecord.Machine {

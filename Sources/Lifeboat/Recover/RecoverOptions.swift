@@ -1,3 +1,4 @@
+import LifeboatMachine
 /// Which machines to bring back, and how.
 public struct RecoverOptions: Sendable {
     /// Where new disks go.
@@ -17,7 +18,7 @@ public struct RecoverOptions: Sendable {
     /// Names of machines of the point; all when empty.
     public var machines: [String] = []
     /// The hypervisor.
-    public var uri = "qemu:///system"
+    public var uri = LibvirtConnection.systemURI
     public var place: Place?
     public var format = Format.qcow2
     /// New names by old ones.

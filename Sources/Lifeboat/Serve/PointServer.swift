@@ -2,6 +2,7 @@ public import LifeboatCore
 import LifeboatArchive
 import LifeboatFormat
 import LifeboatSystem
+import LifeboatVolume
 
 /// A running nbdkit that serves the volumes of a point, read-only.
 ///
@@ -277,23 +278,13 @@ public final class PointServer: Sendable {
 
     /// How clients name a volume.
     public func uri(volume: String) -> String {
-        let name = Self.escaped(volume)
         switch place {
         case .socket(let path):
-            return "nbd+unix:///\(name)?socket=\(Self.escaped(path ?? "", keeps: "/"))"
+            return NBDAddress.local(export: volume, socket: path ?? "")
         case .port(let host, let number):
             let shown = host.contains(":") ? "[\(host)]" : host
-            return "nbds://\(shown):\(number)/\(name)"
+            return "nbds://\(shown):\(number)/\(NBDAddress.escaped(volume))"
         }
-    }
-
-    private static func escaped(_ text: String, keeps: String = "") -> String {
-        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~".utf8)
-            .union(keeps.utf8)
-        return text.utf8.map { byte in
-            plain.contains(byte)
-                ? String(UnicodeScalar(byte)) : "%" + Hex.encode([byte]).uppercased()
-        }.joined()
     }
 
     public var isRunning: Bool { process.isRunning }

@@ -38,7 +38,7 @@ struct DoctorCommand: Subcommand {
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let doctor = MachineDoctor(
-            uri: connect ?? "qemu:///system",
+            uri: connect ?? LibvirtConnection.systemURI,
             scratchDirectory: scratchDirectory ?? "/var/lib/lifeboat-scratch",
             runDirectory: run.environment.runDirectory)
         return Report(findings: doctor.examine(machine: machine) + examineRepository(run))

@@ -21,6 +21,6 @@ struct MachinesListCommand: Subcommand {
     @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
-        Report(inventory: try MachineInventory(uri: connect ?? "qemu:///system"))
+        Report(inventory: try MachineInventory(uri: connect ?? LibvirtConnection.systemURI))
     }
 }

@@ -42,7 +42,7 @@ struct MachinesTrackCommand: Subcommand {
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let tracking = RawTracking(
-            domain: machine, disk: disk, uri: connect ?? "qemu:///system")
+            domain: machine, disk: disk, uri: connect ?? LibvirtConnection.systemURI)
         return Report(tracking: try tracking.track(metadata: metadata))
     }
 }

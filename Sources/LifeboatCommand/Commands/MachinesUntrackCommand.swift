@@ -31,7 +31,7 @@ struct MachinesUntrackCommand: Subcommand {
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
         let tracking = RawTracking(
-            domain: machine, disk: disk, uri: connect ?? "qemu:///system")
+            domain: machine, disk: disk, uri: connect ?? LibvirtConnection.systemURI)
         return Report(tracking: try tracking.untrack())
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Lifeboat
 import LifeboatCore
+import LifeboatMachine
 import LifeboatSystem
 
 /// `recover`: brings machines back.
@@ -177,7 +178,7 @@ struct RecoverCommand: Subcommand {
         options.filter = try filter.filter()
         options.machines = machines
         if place == "libvirt" {
-            options.uri = "qemu:///system"
+            options.uri = LibvirtConnection.systemURI
         } else if place.hasPrefix("libvirt:"), place.utf8.count > 8 {
             options.uri = String(place.dropFirst(8))
         } else {

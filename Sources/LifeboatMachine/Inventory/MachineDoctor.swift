@@ -17,7 +17,7 @@ public struct MachineDoctor: Sendable {
     private static let littleSpace: UInt64 = 1 << 30
 
     public init(
-        uri: String = "qemu:///system", scratchDirectory: String,
+        uri: String = LibvirtConnection.systemURI, scratchDirectory: String,
         runDirectory: String = "/run/lifeboat"
     ) {
         self.uri = uri
@@ -109,7 +109,7 @@ public struct MachineDoctor: Sendable {
                     advice: "it is made with the first backup; see that its file system has room")
             ]
         }
-        guard let free = ScratchWatch.free(scratchDirectory) else { return [] }
+        guard let free = Files.availableBytes(scratchDirectory) else { return [] }
         if free < Self.littleSpace {
             return [
                 .init(

@@ -50,7 +50,7 @@ public struct MachineInventory: Sendable, Equatable {
 
     /// Looks at every machine.
     public init(
-        uri: String = "qemu:///system", timeoutSeconds: Double = 60
+        uri: String = LibvirtConnection.systemURI, timeoutSeconds: Double = 60
     ) throws(LifeboatError) {
         let connection = try LibvirtConnection(uri: uri, timeoutSeconds: timeoutSeconds)
         self.uri = uri
@@ -86,7 +86,8 @@ extension MachineInventory.Machine {
         foreignCheckpoints = ((try? domain.checkpoints()) ?? []).map(\.name)
             .filter { SnapshotName($0) == nil }
         source =
-            "libvirt:\(domain.name)" + (uri == "qemu:///system" ? "" : " --connect '\(uri)'")
+            "libvirt:\(domain.name)"
+            + (uri == LibvirtConnection.systemURI ? "" : " --connect '\(uri)'")
         disks = []
         for disk in xml.disks {
             let size = disk.source == nil ? nil : try? domain.blockInformation(disk.target).capacity

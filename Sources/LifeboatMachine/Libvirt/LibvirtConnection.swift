@@ -7,6 +7,9 @@ internal import LifeboatSystem
 ///
 /// Every call returns or throws within its deadline. Safe from many threads.
 public final class LibvirtConnection: Sendable {
+    /// The URI of the host's own hypervisor, as root has it.
+    public static let systemURI = "qemu:///system"
+
     public let uri: String
     let handle: LibvirtHandle
 
@@ -14,7 +17,8 @@ public final class LibvirtConnection: Sendable {
     ///
     /// - Throws: `.unavailable` where nothing answers, `.denied` where it may not be used.
     public init(
-        uri: String = "qemu:///system", isReadOnly: Bool = false, timeoutSeconds: Double = 60
+        uri: String = LibvirtConnection.systemURI, isReadOnly: Bool = false,
+        timeoutSeconds: Double = 60
     ) throws(LifeboatError) {
         self.uri = uri
         guard LibvirtEventLoop.isRunning else {

@@ -109,7 +109,7 @@ extension LibvirtMachine {
         _ disk: String, _ request: SnapshotRequest, _ options: inout NBDOptions
     ) -> String {
         guard case .network(let host, let hasTLS) = address.way else {
-            return "nbd+unix:///\(disk)?socket=\(Self.socket(request))"
+            return NBDAddress.local(export: disk, socket: Self.socket(request))
         }
         if hasTLS { options.tlsCertificates = Self.folder(request, in: request.runDirectory) }
         let place = host.contains(":") ? "[\(host)]" : host

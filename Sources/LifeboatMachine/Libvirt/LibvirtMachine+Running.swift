@@ -245,7 +245,7 @@ extension LibvirtMachine {
         let isLocal = address.isLocal
         let free =
             isLocal
-            ? ScratchWatch.free(request.scratchDirectory) ?? .max
+            ? Files.availableBytes(request.scratchDirectory) ?? .max
             : state.withLock { $0.freeBytes }
         let limit = request.policy.scratchBytes ?? free / 10 * 9
         let wasStuck = (try? domain.isPausedByFailedWrite()) ?? false
@@ -260,7 +260,7 @@ extension LibvirtMachine {
                 let used = (try? self.domain().jobStatistics())?["disk_temp_used"]?.integer
                 return UInt64(clamping: used ?? 0)
             },
-            left: { isLocal ? ScratchWatch.free(directory) ?? .max : .max },
+            left: { isLocal ? Files.availableBytes(directory) ?? .max : .max },
             // By now libvirt may have been restarted.
             isStuck: { [self] in
                 !wasStuck && (try? self.domain().isPausedByFailedWrite()) == true

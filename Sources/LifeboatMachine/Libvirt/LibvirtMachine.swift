@@ -56,7 +56,7 @@ public final class LibvirtMachine: ProtectedMachine {
     ///
     /// - Throws: `.missing` with the names that there are.
     public init(
-        domain name: String, uri: String = "qemu:///system", timeoutSeconds: Double = 60
+        domain name: String, uri: String = LibvirtConnection.systemURI, timeoutSeconds: Double = 60
     ) throws(LifeboatError) {
         let connection = try LibvirtConnection(uri: uri, timeoutSeconds: timeoutSeconds)
         let domain = try Self.find(name, connection)

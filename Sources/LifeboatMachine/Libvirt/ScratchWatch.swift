@@ -66,11 +66,4 @@ final class ScratchWatch: Sendable {
         guard stat(path, &status) == 0 else { return 0 }
         return UInt64(max(0, status.st_blocks)) * 512
     }
-
-    /// Bytes that a file system has left for us.
-    static func free(_ path: String) -> UInt64? {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
-    }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import LifeboatCore
 import LifeboatSystem
 
@@ -18,7 +17,10 @@ struct QEMUScratch: Sendable {
     init(directory: String, bound: UInt64?) throws(LifeboatError) {
         self.directory = directory
         try Files.makeDirectories(directory)
-        let free = try Self.freeBytes(directory)
+        guard let free = Files.availableBytes(directory) else {
+            throw LifeboatError(
+                .unavailable, "cannot ask for the free space of \(directory)", subject: directory)
+        }
         self.bound = max(Self.leastBytes, min(bound ?? .max, free - free / 10))
         reserve = free / 20
     }
@@ -48,7 +50,7 @@ struct QEMUScratch: Sendable {
     var isFull: Bool {
         // One cluster more was wanted than there was room for.
         if allocated + (1 << 20) >= bound { return true }
-        return ((try? Self.freeBytes(directory)) ?? 0) < 1 << 20
+        return (Files.availableBytes(directory) ?? 0) < 1 << 20
     }
 
     func fullError(_ name: String, _ why: String) -> LifeboatError {
@@ -76,13 +78,5 @@ struct QEMUScratch: Sendable {
         for name in (try? Files.list(directory)) ?? [] where names.isOurs(name) {
             try? Files.remove("\(directory)/\(name)")
         }
-    }
-
-    private static func freeBytes(_ path: String) throws(LifeboatError) -> UInt64 {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else {
-            throw .system("cannot ask for the free space of \(path)", path: path, number: errno)
-        }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
     }
 }

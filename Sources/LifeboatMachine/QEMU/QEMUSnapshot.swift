@@ -157,7 +157,7 @@ final class QEMUSnapshot: Sendable {
             options.dirtyContext = "qemu:dirty-bitmap:\(marker)"
         }
         try client.call("block-export-add", export)
-        let uri = "nbd+unix:///\(names.export(index))?socket=\(Self.escaped(socket))"
+        let uri = NBDAddress.local(export: names.export(index), socket: socket)
         let volume = try NBDVolume(uri: uri, options: options)
         let reader = QEMUVolume(name: member.disk.name, volume: volume) { [weak self] hasFailed in
             self?.failure(of: member.disk.name, hasFailed: hasFailed)
@@ -183,17 +183,6 @@ final class QEMUSnapshot: Sendable {
         return below + [Extent(offset: old, length: new - old)]
     }
 
-    private static func escaped(_ path: String) -> String {
-        path.utf8.map { byte in
-            let character = Character(UnicodeScalar(byte))
-            let isPlain =
-                character.isASCII && (character.isLetter || character.isNumber)
-                || "/-._~".contains(character)
-            let hex = String(byte, radix: 16, uppercase: true)
-            return isPlain ? String(character) : "%" + (hex.count < 2 ? "0" : "") + hex
-        }.joined()
-    }
-
     private func failure(of name: String, hasFailed: Bool) -> LifeboatError? {
         if let broken = broken.withLock({ $0 }) { return broken.about(name) }
         guard hasFailed else { return nil }
@@ -213,7 +202,7 @@ final class QEMUSnapshot: Sendable {
         let watch = ScratchWatch(
             seconds: 0.1, directory: scratch.directory, limit: scratch.bound,
             reserve: scratch.reserve, used: { [scratch] in scratch.allocated },
-            left: { [scratch] in ScratchWatch.free(scratch.directory) ?? .max },
+            left: { [scratch] in Files.availableBytes(scratch.directory) ?? .max },
             isStuck: { [client] in !wasStuck && client.isStoppedByFailedWrite }
         ) { [client, names, broken, scratch] why in
             broken.withLock { $0 = scratch.fullError(name, why) }

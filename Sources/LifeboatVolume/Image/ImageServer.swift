@@ -35,7 +35,7 @@ public final class ImageServer: Sendable {
         directory = try Self.makeDirectory()
         let socket = directory + "/s"
         self.path = path
-        uri = "nbd+unix:///?socket=\(Self.escaped(socket))"
+        uri = NBDAddress.local(socket: socket)
         var arguments = [
             "qemu-nbd", "--persistent", "--shared=\(Self.connections)", "--socket=\(socket)",
             "--format=\(format.rawValue)",
@@ -129,19 +129,5 @@ public final class ImageServer: Sendable {
             throw .system("cannot make directory \(path)", path: path, number: errno)
         }
         return path
-    }
-
-    /// As a part of a URI's query.
-    private static func escaped(_ path: String) -> String {
-        path.utf8.map { byte in
-            let scalar = Unicode.Scalar(byte)
-            let isPlain =
-                scalar.isASCII
-                && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil
-                    || "-._~/".unicodeScalars.contains(scalar))
-            if isPlain { return String(scalar) }
-            let digits = String(byte, radix: 16, uppercase: true)
-            return "%" + (digits.count < 2 ? "0" + digits : digits)
-        }.joined()
     }
 }

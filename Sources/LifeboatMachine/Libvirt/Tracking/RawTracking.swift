@@ -29,7 +29,7 @@ public struct RawTracking: Sendable {
     static let dataStoreVersion = LibvirtVersion(10, 10)
     private static let metadataEnding = ".lifeboat.qcow2"
 
-    public init(domain: String, disk: String, uri: String = "qemu:///system") {
+    public init(domain: String, disk: String, uri: String = LibvirtConnection.systemURI) {
         self.domain = domain
         self.disk = disk
         self.uri = uri
