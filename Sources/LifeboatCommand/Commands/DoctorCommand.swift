@@ -37,9 +37,15 @@ struct DoctorCommand: Subcommand {
     @OptionGroup var output: OutputOptions
 
     func perform(_ run: Invocation) throws(LifeboatError) -> Report {
+        let scratch: String
+        if let scratchDirectory {
+            scratch = scratchDirectory
+        } else {
+            scratch = try run.environment.scratchDirectory(option: repository.state.directory)
+        }
         let doctor = MachineDoctor(
             uri: connect ?? LibvirtConnection.systemURI,
-            scratchDirectory: scratchDirectory ?? "/var/lib/lifeboat-scratch",
+            scratchDirectory: scratch,
             runDirectory: run.environment.runDirectory)
         return Report(findings: doctor.examine(machine: machine) + examineRepository(run))
     }
