@@ -13,7 +13,7 @@ private func check(_ isRight: Bool) throws {
 
 /// Every decoder against damaged valid encodings: it gives a value or an error, never a crash.
 ///
-/// 1,000 mutations a decoder for each of LIFEBOAT_TEST_SEEDS in the environment, which is 20 where
+/// 1,000 mutations a decoder for each of LIFEBOAT_TEST_SEEDS in the environment, which is 8 where
 /// it is not set; LIFEBOAT_TEST_SEED repeats one mutation. What is decoded is encoded again where it can be: strict
 /// formats have to come out as they went in. A crash leaves the last seed in a file of the
 /// temporary directory, `lifeboat-mutation-NAME.seed`.
@@ -150,7 +150,7 @@ private func check(_ isRight: Bool) throws {
         let target = try #require(Self.targets.first { $0.name == name })
         for bytes in target.seeds { try target.decode(bytes) }
         let environment = ProcessInfo.processInfo.environment
-        let scale = environment["LIFEBOAT_TEST_SEEDS"].flatMap { UInt64($0) } ?? 20
+        let scale = environment["LIFEBOAT_TEST_SEEDS"].flatMap { UInt64($0) } ?? 8
         let single = environment["LIFEBOAT_TEST_SEED"].flatMap { UInt64($0) }
         let seeds = single.map { $0...$0 } ?? 1...max(1, scale) * 1000
         let before = Self.residentBytes()

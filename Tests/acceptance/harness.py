@@ -25,7 +25,7 @@ for _ignored in (signal.SIGINT, signal.SIGHUP):
 
 PROGRAM = os.environ.get("LIFEBOAT") or shutil.which("lifeboat") or "lifeboat"
 QUICK = bool(os.environ.get("LIFEBOAT_TEST_QUICK"))
-SEEDS = max(1, int(os.environ.get("LIFEBOAT_TEST_SEEDS", "20")))
+SEEDS = max(1, int(os.environ.get("LIFEBOAT_TEST_SEEDS", "8")))
 FIRST_SEED = int(os.environ.get("LIFEBOAT_TEST_SEED", "1"))
 IS_ROOT = os.geteuid() == 0
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
