@@ -93,4 +93,16 @@ import Testing
         #expect(source(open, "r", none) == .recoveryKey("r"))
         #expect(source(open, nil, none) == .terminal)
     }
+
+    @Test func `how long libguestfs may take is a number of seconds`() throws {
+        let variable = "LIFEBOAT_APPLIANCE_TIMEOUT"
+        #expect(try environment([:]).applianceSeconds() == nil)
+        #expect(try environment([variable: ""]).applianceSeconds() == nil)
+        #expect(try environment([variable: "7"]).applianceSeconds() == 7)
+        for wrong in ["0", "86401", "1.5", "soon"] {
+            #expect(throws: LifeboatError(.usage, "", subject: variable)) {
+                try environment([variable: wrong]).applianceSeconds()
+            }
+        }
+    }
 }

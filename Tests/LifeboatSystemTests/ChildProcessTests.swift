@@ -66,4 +66,22 @@ import Testing
         let result = try ChildProcess.run(launch, timeoutSeconds: 60)
         #expect(String(decoding: result.output, as: UTF8.self) == "ONLY=this\n")
     }
+
+    @Test func `what it started is known and killed, and it goes on`() throws {
+        let script = "(sleep 100000 & echo ready; wait); echo ended"
+        let child = try ChildProcess(.init(["/bin/sh", "-c", script]))
+        #expect(child.waitForLine("ready", seconds: 60))
+        let descendants = child.descendants
+        #expect(descendants.map(\.name).contains("sleep"))
+        #expect(child.killDescendants() == descendants.count)
+        let result = try #require(child.wait(seconds: 60))
+        #expect(result.isSuccess)
+        #expect(String(decoding: result.output, as: UTF8.self) == "ready\nended\n")
+        for descendant in descendants {
+            // Whoever inherits it may not have asked yet how it ended.
+            let stat = Files.text("/proc/\(descendant.identifier)/stat", limit: 4096)
+            #expect(stat == nil || stat?.contains(") Z ") == true)
+        }
+        #expect(child.descendants.isEmpty)
+    }
 }

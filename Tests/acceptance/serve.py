@@ -366,14 +366,15 @@ def mounted_image(lab, name, system, size, start=0):
     return path + ".copy", early, late
 
 
-def check_files(lab, volume, early, late, *options):
+def check_files(lab, volume, early, late, *options, env=None):
     key = ["--recovery-key-file", lab.recovery, *options]
-    result = lab.run("files", "latest", volume, "/etc", *key, timeout=900).expect(0)
+    result = lab.run("files", "latest", volume, "/etc", *key, env=env, timeout=900).expect(0)
     names = {entry["name"]: entry for entry in result.json["entries"]}
     equal(sorted(names), ["a b", "early"], "names")
     equal((names["early"]["size"], names["early"]["mode"][0]), (len(early), "-"), "an entry")
     target = lab.path(f"{volume}.files")
-    lab.run("files", "latest", volume, "/etc", "--copy-to", target, *key, timeout=900).expect(0)
+    lab.run("files", "latest", volume, "/etc", "--copy-to", target, *key, env=env,
+            timeout=900).expect(0)
     equal(open(f"{target}/etc/a b/late", "rb").read(), late, "a file that is in the journal only")
     equal(open(f"{target}/etc/early", "rb").read(), early, "another file")
 
@@ -400,18 +401,140 @@ def files_of_ext_come_out_with_the_journal():
     equal(found, digest(whole), f"the point after its files were read ({result.told()[:200]})")
 
 
+# The disk that libguestfs starts from is made once, and not in each test's own folder.
+KEPT = {"LIBGUESTFS_CACHEDIR": os.environ.get("LIBGUESTFS_CACHEDIR") or "/var/tmp"}
+# Whatever /dev/kvm is worth here.
+EMULATED = {**KEPT, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
+
+
 @test
 def files_of_xfs_come_out_with_the_journal():
-    """Where libguestfs finds a kernel: its machine takes minutes without /dev/kvm."""
-    if not shutil.which("guestfish") or not (
-            os.environ.get("SUPERMIN_KERNEL") or any(
-                name.startswith("vmlinuz") for name in os.listdir("/boot"))):
-        say("# no libguestfs, or no kernel for it: XFS is not tried")
-        return
+    """By libguestfs, whose machine needs half a minute without KVM."""
+    check(IS_ROOT, "loop devices need root")
+    has("guestfish")
     lab = Lab()
     image, early, late = mounted_image(lab, "image", "xfs", 320 * MIB)
     lab.backup(f"image={image}").expect(0)
-    check_files(lab, "image", early, late)
+    check_files(lab, "image", early, late, env=EMULATED)
+
+
+def ntfs_lab():
+    """A volume that was copied while it was mounted, and what is in its files."""
+    has("guestfish", "mkntfs", "ntfs-3g")
+    check(IS_ROOT, "mounting needs root")
+    lab = Lab()
+    image, folder = lab.path("image"), lab.path("mnt")
+    with open(image, "wb") as file:
+        file.truncate(32 * MIB)
+    made = run("mkntfs", "--quiet", "--fast", "--force", image)
+    check(made.returncode == 0, made.stderr.decode()[-300:])
+    os.makedirs(folder)
+    done = run("ntfs-3g", image, folder)
+    check(done.returncode == 0, done.stderr.decode()[-300:])
+    lab.cleanups.append(lambda: run("umount", folder))
+    early, late = b"early\n" * 1000, random.Random("ntfs").randbytes(300 * KIB)
+    os.makedirs(f"{folder}/etc/a b")
+    for name, content in (("etc/early", early), ("etc/a b/late", late)):
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(content)
+            os.fsync(file.fileno())
+    run("sync", "-f", folder)
+    shutil.copyfile(image, image + ".copy")
+    lab.backup(f"image={image}.copy").expect(0)
+    return lab, early, late
+
+
+@test
+def files_of_ntfs_come_out():
+    lab, early, late = ntfs_lab()
+    check_files(lab, "image", early, late, env=EMULATED)
+
+
+class StuckKVM:
+    """A QEMU with which no guest gets on unless it is emulated, as on hosts whose /dev/kvm is worth
+    nothing; and what it was started with."""
+
+    def __init__(self, lab):
+        # What libguestfs asks QEMU about itself is answered.
+        script = f"""#!/bin/sh
+case "$*" in
+*-kernel*) echo "$$ $*" >>{lab.path("machines")} ;;
+*) exec qemu-system-x86_64 "$@" ;;
+esac
+case "$*" in
+*accel=tcg*) exec qemu-system-x86_64 "$@" ;;
+*) exec sleep 100000 ;;
+esac
+"""
+        self.lab = lab
+        self.temporary = lab.path("temporary")
+        os.makedirs(self.temporary)
+        lab.write("qemu", script.encode())
+        os.chmod(lab.path("qemu"), 0o755)
+        self.environment = {
+            **KEPT, "LIBGUESTFS_HV": lab.path("qemu"), "LIBGUESTFS_TMPDIR": self.temporary,
+            "LIBGUESTFS_BACKEND_SETTINGS": ""}
+
+    def started(self):
+        """Process number and arguments of each machine."""
+        try:
+            lines = open(self.lab.path("machines")).read().splitlines()
+        except FileNotFoundError:
+            return []
+        return [line.split(" ", 1) for line in lines]
+
+    def check_nothing_is_left(self):
+        equal(os.listdir(self.temporary), [], "what is left in the temporary folder")
+        for number, arguments in self.started():
+            check(not runs(number, "sleep", "qemu"), f"machine {number} runs on")
+            folder = re.search(r"path=([^ ,]*)/guestfsd\.sock", arguments)[1]
+            check(not os.path.exists(folder), f"{folder} is left")
+
+
+def runs(number, *programs):
+    """Whether a process with this number runs one of these programs."""
+    try:
+        text = open(f"/proc/{number}/stat").read()
+    except FileNotFoundError:
+        return False
+    name, rest = text[text.index("(") + 1:].rsplit(")", 1)
+    return rest.split()[0] != "Z" and name.startswith(programs)
+
+
+@test
+def a_kvm_that_does_not_work_is_left_out():
+    lab, early, late = ntfs_lab()
+    stuck = StuckKVM(lab)
+    target = lab.path("files")
+    result = lab.run(
+        "files", "latest", "image", "/etc", "--copy-to", target, "--recovery-key-file", lab.recovery,
+        env={**stuck.environment, "LIFEBOAT_APPLIANCE_TIMEOUT": "15"}, timeout=1200).expect(0)
+    equal(open(f"{target}/etc/a b/late", "rb").read(), late, "a file")
+    equal(sorted(entry["name"] for entry in result.json["entries"]), ["a b", "early"], "names")
+    emulated = ["accel=tcg" in arguments for _, arguments in stuck.started()]
+    # On a slow host, time may be up before libguestfs has come to start the first one.
+    check(emulated in ([False, True], [True]), f"machines that were emulated: {emulated}")
+    check(result.err.count(b"without KVM") == 1, f"the user was not told once: {result.err!r}")
+    stuck.check_nothing_is_left()
+
+
+@test
+def an_interruption_ends_the_machine_of_libguestfs():
+    lab, _, _ = ntfs_lab()
+    stuck = StuckKVM(lab)
+    process = lab.start(
+        "files", "latest", "image", "/etc", "--recovery-key-file", lab.recovery,
+        env={**stuck.environment, "LIFEBOAT_APPLIANCE_TIMEOUT": "86400"})
+    lab.cleanups.append(process.kill)
+    deadline = time.monotonic() + 600
+    while not stuck.started():
+        check(process.poll() is None and time.monotonic() < deadline, "no machine is started")
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    code, _ = wait(process, 60)
+    equal(code, 130, "exit code")
+    equal(len(stuck.started()), 1, "machines")
+    stuck.check_nothing_is_left()
 
 
 if __name__ == "__main__":

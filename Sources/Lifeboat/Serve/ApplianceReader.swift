@@ -5,12 +5,12 @@ import LifeboatSystem
 /// with the drivers of a Linux kernel, so that journals are replayed.
 struct ApplianceReader {
     private let serve: ServeOptions
+    private let events: any EventSink
     private let cancellation: Cancellation
-    /// Without hardware virtualisation the machine begins slowly.
-    private static let timeoutSeconds: Double = 24 * 3600
 
-    init(_ serve: ServeOptions, _ cancellation: Cancellation) {
+    init(_ serve: ServeOptions, _ events: any EventSink, _ cancellation: Cancellation) {
         self.serve = serve
+        self.events = events
         self.cancellation = cancellation
     }
 
@@ -24,27 +24,20 @@ struct ApplianceReader {
         defer { server.stop() }
         let path = options.path.hasPrefix("/") ? options.path : "/" + options.path
         let device = "/dev/sda" + (partition.map(String.init) ?? "")
-        var commands = ["run", "mount \(device) /", "ll \(Self.quoted(path))"]
+        var commands = ["mount \(device) /", "ll \(Self.quoted(path))"]
         if let target = options.target {
             let target = Files.absolute(target)
             commands.append("copy-out \(Self.quoted(path)) \(Self.quoted(target))")
         }
-        var launch = ChildProcess.Launch([
-            "guestfish", "--ro", "--format=raw", "--add",
-            Self.address(server.uri(volume: options.volume)),
-        ])
-        launch.input = Array((commands.joined(separator: "\n") + "\n").utf8)
-        launch.outputLimit = 64 << 20
-        var environment = Files.environment
-        // No service of the host is needed, and none is asked.
-        environment["LIBGUESTFS_BACKEND"] = environment["LIBGUESTFS_BACKEND"] ?? "direct"
-        launch.environment = environment
-        let result = try ChildProcess.run(
-            launch, timeoutSeconds: Self.timeoutSeconds, cancellation: cancellation)
+        let disk = Self.address(server.uri(volume: options.volume))
+        var appliance = Appliance(
+            ["guestfish", "--ro", "--format=raw", "--add", disk], events, cancellation)
+        if let seconds = options.applianceSeconds { appliance.startSeconds = seconds }
+        let result = try appliance.run(commands)
         guard result.isSuccess else {
             let isMissing = result.lastWords.contains("No such file or directory")
             throw LifeboatError(
-                isMissing && !result.lastWords.contains("supermin") ? .missing : .unreadable,
+                isMissing ? .missing : .unreadable,
                 isMissing ? "there is no such file" : "the file system cannot be read",
                 subject: path, cause: result.lastWords)
         }

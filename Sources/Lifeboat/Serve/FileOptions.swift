@@ -10,6 +10,9 @@ public struct FileOptions: Sendable {
     public var partition: Int?
     /// Where files go; `nil` only lists.
     public var target: String?
+    /// Seconds after which a virtual machine that does not start is started again without KVM;
+    /// when `nil`, 120, and 900 where there is no KVM.
+    public var applianceSeconds: Double?
 
     public init(serve: ServeOptions, volume: String) {
         self.serve = serve

@@ -6,7 +6,8 @@ extension Operations {
     ///
     /// A journal is replayed on an overlay that goes when this is done: the point stays as it is.
     /// - Throws: `.missing` without the path, the partition or the programs that are needed,
-    ///   `.unsupported` where there is no file system that is known.
+    ///   `.unsupported` where there is no file system that is known, `.unavailable` where the
+    ///   virtual machine of libguestfs does not start.
     public func files(_ options: FileOptions) throws(LifeboatError) -> FileListing {
         var reading = PointReaderOptions(point: options.serve.point)
         reading.filter = options.serve.filter
@@ -29,7 +30,8 @@ extension Operations {
             serve.overlay = place.extent
             listing.entries = try ExtReader(serve, cancellation).read(options)
         case .xfs, .ntfs:
-            listing.entries = try ApplianceReader(serve, cancellation).read(options, place.number)
+            listing.entries = try ApplianceReader(serve, events, cancellation)
+                .read(options, place.number)
         }
         return listing
     }

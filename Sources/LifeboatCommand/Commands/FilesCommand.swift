@@ -61,6 +61,7 @@ struct FilesCommand: Subcommand {
         options.path = path
         options.partition = partition
         options.target = target
+        options.applianceSeconds = try run.environment.applianceSeconds()
         let operations = Operations(
             access: options.serve.access, events: run.console, cancellation: run.cancellation)
         return Report(try operations.files(options))

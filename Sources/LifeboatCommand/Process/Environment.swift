@@ -75,6 +75,20 @@ struct Environment: Sendable {
         return (folders.map { $0 + "/lifeboat/links.yaml" }, false)
     }
 
+    /// After how many seconds a virtual machine of libguestfs that does not start is started again.
+    ///
+    /// - Throws: `.usage` for what is no such number.
+    func applianceSeconds() throws(LifeboatError) -> Double? {
+        let variable = EnvironmentVariable.applianceTimeout.rawValue
+        guard let text = self[variable] else { return nil }
+        guard let seconds = Int(text), (1...86_400).contains(seconds) else {
+            throw LifeboatError(
+                .usage, "\(variable) is not a number from 1 to 86400", subject: variable,
+                advice: "set it to seconds, or unset it")
+        }
+        return Double(seconds)
+    }
+
     private func directory(
         option: String?, variable: String, root: String, base: String, home: String, flag: String
     ) throws(LifeboatError) -> String {
@@ -104,6 +118,7 @@ enum EnvironmentVariable: String, CaseIterable {
     case stallTimeout = "LIFEBOAT_STALL_TIMEOUT"
     case requestTimeout = "LIFEBOAT_REQUEST_TIMEOUT"
     case attempts = "LIFEBOAT_RETRIES"
+    case applianceTimeout = "LIFEBOAT_APPLIANCE_TIMEOUT"
     case accessKey = "AWS_ACCESS_KEY_ID"
     case secretKey = "AWS_SECRET_ACCESS_KEY"
     case sessionToken = "AWS_SESSION_TOKEN"
@@ -129,6 +144,8 @@ enum EnvironmentVariable: String, CaseIterable {
         case .stallTimeout: "seconds without a byte after which a request has failed; else 30"
         case .requestTimeout: "seconds that a request may take besides its bytes; else 60"
         case .attempts: "how often a request to a store is tried; else 8"
+        case .applianceTimeout:
+            "seconds after which files starts libguestfs again without KVM; else 120"
         case .accessKey: "the access key for a repository in an S3 bucket"
         case .secretKey: "its secret"
         case .sessionToken: "the token of temporary credentials"
