@@ -72,7 +72,7 @@ struct ImageRestore {
         journal.remove()
         switch format {
         case .raw: _ = try FileTarget.createNew(path: partial, size: volume.size)
-        default: try QEMUImage.create(partial, format: format, size: volume.size)
+        default: try ImageTool.createNew(partial, format: format, size: volume.size)
         }
     }
 

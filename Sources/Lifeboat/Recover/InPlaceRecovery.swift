@@ -89,7 +89,7 @@ struct InPlaceRecovery {
                 plan.obstacles.append("disk \(disk.name) is neither raw nor qcow2")
                 continue
             }
-            let information = try QEMUImage.information(path)
+            let information = try ImageTool.information(path)
             if information.size != volume.size {
                 plan.obstacles.append(
                     "disk \(disk.name) has \(information.size) bytes, and the point "
@@ -120,9 +120,9 @@ struct InPlaceRecovery {
         }
         for disk in plan.disks {
             if disk.format == .qcow2 {
-                for bitmap in try QEMUImage.information(disk.path).bitmaps
-                where bitmap.hasPrefix(Self.ownPrefix) {
-                    try QEMUImage.removeBitmap(bitmap, of: disk.path)
+                for bitmap in try ImageTool.information(disk.path).bitmaps
+                where bitmap.name.hasPrefix(Self.ownPrefix) {
+                    try ImageTool.removeBitmap(bitmap.name, of: disk.path)
                 }
             }
             let image = ImageRestore(

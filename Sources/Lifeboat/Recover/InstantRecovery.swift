@@ -131,7 +131,7 @@ extension MachineRecovery {
             for (index, plan) in plans.enumerated() {
                 for disk in plan.disks {
                     made[index].files.append(disk.path)
-                    try QEMUImage.create(
+                    try ImageTool.createNew(
                         disk.path, format: .qcow2, size: disk.volume.size,
                         backing: InstantSession.uri(record.socket, disk.volume.name))
                 }

@@ -124,7 +124,7 @@ final class InstantSession {
     private func complete() throws(LifeboatError) {
         for machine in record.machines {
             for disk in machine.disks {
-                let information = try QEMUImage.information(disk.path)
+                let information = try ImageTool.information(disk.path)
                 if let backing = information.backing {
                     throw LifeboatError(
                         .internalFault, "disk \(disk.target) still needs \(backing)",

@@ -1,5 +1,5 @@
 internal import LifeboatCore
-internal import LifeboatSystem
+internal import LifeboatVolume
 
 /// What `MachineDoctor` looks at in one domain.
 struct DomainExamination {
@@ -8,6 +8,7 @@ struct DomainExamination {
     private let isActive: Bool
 
     private static let agentSeconds = 5.0
+    private static let imageSeconds = 30.0
 
     init(_ domain: LibvirtDomain) throws(LifeboatError) {
         self.domain = domain
@@ -53,7 +54,9 @@ struct DomainExamination {
         guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {
             return [finding(.good, "disks", "\(name) can be read incrementally")]
         }
-        guard let information = Self.information(path) else {
+        guard
+            let image = try? ImageTool.information(path, timeoutSeconds: Self.imageSeconds)
+        else {
             return [
                 finding(
                     .warning, "disks", "\(name) cannot be looked at by this host: \(path)",
@@ -61,8 +64,7 @@ struct DomainExamination {
             ]
         }
         var findings: [MachineFinding] = []
-        let data = information["format-specific"]?["data"]
-        if data?["compat"]?.text == "0.10" {
+        if image.format == "qcow2", !image.keepsBitmaps {
             findings.append(
                 finding(
                     .warning, "disks",
@@ -72,11 +74,11 @@ struct DomainExamination {
         } else {
             findings.append(finding(.good, "disks", "\(name) can be read incrementally"))
         }
-        if let snapshots = information["snapshots"]?.list, !snapshots.isEmpty {
+        if image.snapshotCount > 0 {
             findings.append(
                 finding(
                     .warning, "disks",
-                    "\(name) has \(snapshots.count) internal snapshots, which "
+                    "\(name) has \(image.snapshotCount) internal snapshots, which "
                         + "are no part of its points",
                     "going back to one makes the record of changes wrong: the next backup after "
                         + "that should read all; delete those that are not needed"))
@@ -96,15 +98,6 @@ struct DomainExamination {
                     + "is no room for scratch files",
                 "take the attribute away from the disk's driver, or set it to enospace or stop")
         ]
-    }
-
-    private static func information(_ path: String) -> JSON? {
-        let launch = ChildProcess.Launch([
-            "qemu-img", "info", "--force-share", "--output=json", path,
-        ])
-        guard let result = try? ChildProcess.run(launch, timeoutSeconds: 30), result.isSuccess
-        else { return nil }
-        return try? JSON(parsing: result.output, subject: "qemu-img")
     }
 
     // MARK: the agent

@@ -8,8 +8,6 @@ internal import LifeboatVolume
 /// name instead; when the domain runs again that one records, and the next backup tells libvirt of
 /// it. While an image is read, QEMU's lock on it keeps the domain from starting.
 extension LibvirtMachine {
-    private static let toolSeconds = 60.0
-
     func prepareShutOff(
         _ request: SnapshotRequest, _ xml: DomainXML
     ) throws(LifeboatError) {
@@ -33,14 +31,14 @@ extension LibvirtMachine {
                         + "read only while the machine runs", subject: name,
                     advice: "start it, paused if need be, or leave the disk out")
             }
-            let image = try Self.image(path, disk.format)
-            let canTrack = image.canTrack
+            let image = try ImageTool.information(path, format: disk.format)
+            let canTrack = image.keepsBitmaps
             var result = Disk(
                 name: disk.target, size: image.size, format: disk.format, path: path, since: nil,
                 base: request.bases[disk.target], scratch: "", isTracked: canTrack, notes: [])
             if let base = result.base, canTrack {
                 let bitmap = SnapshotName(line: request.line, snapshot: base.snapshot).text
-                switch image.bitmaps[bitmap] {
+                switch image.bitmaps.first(where: { $0.name == bitmap })?.isReliable {
                 case true?: result.since = bitmap
                 case false?:
                     result.notes.append(
@@ -50,10 +48,10 @@ extension LibvirtMachine {
                         "the record of changes \(bitmap) is gone, so all of it was read")
                 }
             }
-            for bitmap in image.bitmaps.keys.sorted()
+            for bitmap in image.bitmaps.map(\.name).sorted()
             where SnapshotName(bitmap)?.line == request.line && !wanted.contains(bitmap) {
                 do throws(LifeboatError) {
-                    try Self.bitmap("--remove", path, bitmap)
+                    try ImageTool.removeBitmap(bitmap, of: path)
                 } catch {
                     more.append("not cleaned up: \(error)")
                 }
@@ -75,7 +73,7 @@ extension LibvirtMachine {
         state.withLock { $0.hasSnapshot = true }
         let own = SnapshotName(line: request.line, snapshot: request.snapshot).text
         for disk in disks where disk.isTracked {
-            try Self.bitmap("--add", disk.path ?? "", own)
+            try ImageTool.addBitmap(own, to: disk.path ?? "")
         }
     }
 
@@ -109,63 +107,17 @@ extension LibvirtMachine {
         for disk in disks where disk.isTracked {
             do throws(LifeboatError) {
                 let path = disk.path ?? ""
-                for bitmap in try Self.image(path, disk.format).bitmaps.keys.sorted()
+                let image = try ImageTool.information(path, format: disk.format)
+                for bitmap in image.bitmaps.map(\.name).sorted()
                 where SnapshotName(bitmap)?.line == request.line
                     && (isDurable ? bitmap != own : bitmap == own)
                 {
-                    try Self.bitmap("--remove", path, bitmap)
+                    try ImageTool.removeBitmap(bitmap, of: path)
                 }
             } catch {
                 warnings.append("bitmaps of \(disk.name) of \(name) are left: \(error)")
             }
         }
         return warnings
-    }
-
-    // MARK: qemu-img
-
-    /// What `qemu-img info` says.
-    struct Image {
-        var size: UInt64
-        var canTrack: Bool
-        /// Names, and whether each can be relied on.
-        var bitmaps: [String: Bool]
-    }
-
-    static func image(_ path: String, _ format: String) throws(LifeboatError) -> Image {
-        let result = try ChildProcess.run(
-            .init(["qemu-img", "info", "--force-share", "--output=json", "-f", format, path]),
-            timeoutSeconds: toolSeconds)
-        guard result.isSuccess else {
-            throw LifeboatError(
-                .unreadable, "\(path) cannot be read as \(format)", subject: path,
-                cause: result.lastWords)
-        }
-        let answer = try JSON(parsing: result.output, subject: "qemu-img")
-        let data = answer["format-specific"]?["data"]
-        var bitmaps: [String: Bool] = [:]
-        for bitmap in data?["bitmaps"]?.list ?? [] {
-            guard let name = bitmap["name"]?.text else { continue }
-            let flags = (bitmap["flags"]?.list ?? []).compactMap(\.text)
-            bitmaps[name] = flags.contains("auto") && !flags.contains("in-use")
-        }
-        return Image(
-            size: UInt64(clamping: answer["virtual-size"]?.integer ?? 0),
-            canTrack: format == "qcow2" && data?["compat"]?.text != "0.10", bitmaps: bitmaps)
-    }
-
-    private static func bitmap(
-        _ verb: String, _ path: String, _ name: String
-    ) throws(LifeboatError) {
-        let result = try ChildProcess.run(
-            .init(["qemu-img", "bitmap", verb, "-f", "qcow2", path, name]),
-            timeoutSeconds: toolSeconds)
-        guard result.isSuccess else {
-            throw LifeboatError(
-                result.lastWords.contains("lock") ? .refused : .unreadable,
-                "the bitmap \(name) of \(path) cannot be changed", subject: path,
-                cause: result.lastWords,
-                advice: "see that no machine has the image open")
-        }
     }
 }

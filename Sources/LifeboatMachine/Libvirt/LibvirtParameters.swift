@@ -1,5 +1,6 @@
 internal import CLibvirt
 internal import Glibc
+internal import LifeboatCore
 
 /// Named values as libvirt returns them.
 enum LibvirtParameters {

@@ -1,3 +1,5 @@
+package import LifeboatCore
+
 /// A disk of a guest, as QEMU tells of it.
 package struct QEMUDisk: Sendable, Equatable {
     /// A dirty bitmap of a disk's node.

@@ -1,5 +1,6 @@
 import LifeboatCore
 import LifeboatSystem
+import LifeboatVolume
 
 /// The files into which QEMU copies what the guest overwrites while its disks are read.
 struct QEMUScratch: Sendable {
@@ -12,7 +13,6 @@ struct QEMUScratch: Sendable {
 
     /// A smaller one would have no room for its own tables.
     private static let leastBytes: UInt64 = 4 << 20
-    private static let createSeconds = 60.0
 
     init(directory: String, bound: UInt64?) throws(LifeboatError) {
         self.directory = directory
@@ -32,14 +32,7 @@ struct QEMUScratch: Sendable {
         let path = "\(directory)/\(name)"
         files.append(path)
         try? Files.remove(path)
-        let result = try ChildProcess.run(
-            .init(["qemu-img", "create", "-q", "-f", "qcow2", path, String(size)]),
-            timeoutSeconds: Self.createSeconds)
-        guard result.isSuccess else {
-            throw LifeboatError(
-                .unavailable, "cannot make the scratch file \(path)", subject: path,
-                cause: result.lastWords)
-        }
+        try ImageTool.create(path, format: .qcow2, size: size)
         return path
     }
 

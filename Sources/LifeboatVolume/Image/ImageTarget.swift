@@ -11,7 +11,6 @@ public final class ImageTarget: VolumeWriter {
     private let target: NBDTarget
 
     private static let sectorByteCount: UInt64 = 512
-    private static let createSeconds = 60.0
 
     private init(
         path: String, format: ImageFormat, startsZeroed: Bool
@@ -29,21 +28,9 @@ public final class ImageTarget: VolumeWriter {
     public static func createNew(
         path: String, format: ImageFormat, size: UInt64
     ) throws(LifeboatError) -> ImageTarget {
-        // The name is taken first: qemu-img itself would overwrite what is there.
-        _ = try File(path: path, access: .createNew)
+        let sectors = (size + sectorByteCount - 1) / sectorByteCount
+        try ImageTool.createNew(path, format: format, size: max(1, sectors) * sectorByteCount)
         do throws(LifeboatError) {
-            let sectors = (size + sectorByteCount - 1) / sectorByteCount
-            let whole = Files.realPath(path) ?? path
-            let result = try ChildProcess.run(
-                .init([
-                    "qemu-img", "create", "-q", "-f", format.rawValue, whole,
-                    "\(max(1, sectors) * sectorByteCount)",
-                ]), timeoutSeconds: createSeconds)
-            guard result.isSuccess else {
-                throw LifeboatError(
-                    .unavailable, "cannot make the image \(path)", subject: path,
-                    cause: result.lastWords)
-            }
             try Files.syncDirectory(Files.parent(of: path))
             return try ImageTarget(path: path, format: format, startsZeroed: true)
         } catch {

@@ -1,6 +1,7 @@
 internal import Glibc
 public import LifeboatCore
 internal import LifeboatSystem
+internal import LifeboatVolume
 
 /// Lets QEMU keep a record of changes for a raw disk of a domain that is shut off.
 ///
@@ -24,7 +25,6 @@ public struct RawTracking: Sendable {
         public var isTracked: Bool
     }
 
-    private static let toolSeconds = 60.0
     /// The first version that knows of data files, and so lets a confined QEMU open them.
     static let dataStoreVersion = LibvirtVersion(10, 10)
     private static let metadataEnding = ".lifeboat.qcow2"
@@ -253,14 +253,11 @@ public struct RawTracking: Sendable {
         }
         defer { try? Files.remove(substitute) }
         do throws(LifeboatError) {
-            try tool([
-                "create", "-q", "-f", "qcow2", "-o",
-                "data_file=\(quoted(substitute)),data_file_raw=on", path, String(size),
-            ])
-            try tool([
-                "amend", "-q", "-f", "qcow2", "-o",
-                "data_file=\(quoted(data)),data_file_raw=on", path,
-            ])
+            try ImageTool.create(
+                path, format: .qcow2, size: size,
+                options: ["-o", "data_file=\(quoted(substitute)),data_file_raw=on"])
+            try ImageTool.amend(
+                path, format: .qcow2, options: "data_file=\(quoted(data)),data_file_raw=on")
         } catch {
             try? Files.remove(path)
             throw error
@@ -275,12 +272,8 @@ public struct RawTracking: Sendable {
     private static func check(
         _ path: String, data: String, size: UInt64
     ) throws(LifeboatError) {
-        let answer = try JSON(
-            parsing: try tool(["info", "--output=json", "-f", "qcow2", path]), subject: "qemu-img")
-        let details = answer["format-specific"]?["data"]
-        guard answer["virtual-size"]?.integer.map({ UInt64(clamping: $0) }) == size,
-            details?["data-file"]?.text == data, details?["data-file-raw"]?.flag == true
-        else {
+        let image = try ImageTool.information(path, format: "qcow2", isShared: false)
+        guard image.size == size, image.dataFile == data, image.hasRawDataFile else {
             throw LifeboatError(
                 .unsupported, "qemu-img has not made \(path) as it should be", subject: path,
                 advice: "this needs qemu-img 6.0 or newer")
@@ -289,26 +282,8 @@ public struct RawTracking: Sendable {
 
     /// The raw data file of an image; `nil` for any other image.
     private static func dataFile(of path: String) throws(LifeboatError) -> String? {
-        let answer = try JSON(
-            parsing: try tool(["info", "-U", "--output=json", "-f", "qcow2", path]),
-            subject: "qemu-img")
-        let details = answer["format-specific"]?["data"]
-        guard details?["data-file-raw"]?.flag == true, answer["backing-filename"] == nil else {
-            return nil
-        }
-        return details?["data-file"]?.text
-    }
-
-    @discardableResult
-    private static func tool(_ arguments: [String]) throws(LifeboatError) -> [UInt8] {
-        let result = try ChildProcess.run(
-            .init(["qemu-img"] + arguments), timeoutSeconds: toolSeconds)
-        guard result.isSuccess else {
-            throw LifeboatError(
-                .unsupported, "qemu-img \(arguments[0]) failed", subject: arguments.last,
-                cause: result.lastWords)
-        }
-        return result.output
+        let image = try ImageTool.information(path, format: "qcow2")
+        return image.hasRawDataFile && image.backing == nil ? image.dataFile : nil
     }
 
     private static func isBlockDevice(_ path: String) throws(LifeboatError) -> Bool {
@@ -320,10 +295,7 @@ public struct RawTracking: Sendable {
     }
 
     private static func size(_ place: TrackedDefinition.Place) throws(LifeboatError) -> UInt64 {
-        let answer = try JSON(
-            parsing: try tool(["info", "--output=json", "-f", "raw", place.path]),
-            subject: "qemu-img")
-        let size = UInt64(clamping: answer["virtual-size"]?.integer ?? 0)
+        let size = try ImageTool.information(place.path, format: "raw", isShared: false).size
         let bytes = place.isBlock ? size : try Files.size(place.path) ?? 0
         guard size > 0, bytes == size, size % 512 == 0 else {
             throw LifeboatError(

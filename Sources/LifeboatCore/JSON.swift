@@ -1,7 +1,4 @@
-import Foundation
-public import LifeboatCore
-
-/// A JSON value, as hypervisors and agents speak it.
+/// A JSON value, as hypervisors, their programs and agents speak it.
 public enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -25,15 +22,6 @@ public enum JSON: Sendable, Hashable {
         case .number(let value): Int64(exactly: value)
         default: nil
         }
-    }
-
-    /// One line of compact text, members in the order of their names.
-    public var serialized: String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Every case can be encoded.
-        guard let bytes = try? encoder.encode(self) else { return "null" }
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// - Throws: `.damaged` where it is no JSON; `subject` says whose words they are.

@@ -1,5 +1,3 @@
-import LifeboatCore
-
 /// Reads JSON in time proportional to its length, whoever wrote it.
 ///
 /// Foundation's decoder takes minutes for a line of a guest that nests deeply.
