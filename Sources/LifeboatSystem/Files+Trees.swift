@@ -16,11 +16,19 @@ extension Files {
     }
 
     /// Removes a directory and everything below it; symbolic links are not followed.
+    ///
+    /// Somebody else may remove what is in it at the same time, as libvirt does with files of its own.
     public static func removeTree(_ path: String) throws(LifeboatError) {
         var information = stat()
         guard lstat(path, &information) == 0 else { throw failure("cannot look at", path) }
         guard information.st_mode & S_IFMT == S_IFDIR else { return try remove(path) }
-        for name in try list(path) { try removeTree(path + "/" + name) }
+        for name in try list(path) {
+            do throws(LifeboatError) {
+                try removeTree(path + "/" + name)
+            } catch  where error.code == .missing {
+                continue
+            }
+        }
         guard rmdir(path) == 0 else { throw failure("cannot remove", path) }
     }
 }

@@ -161,6 +161,21 @@ import Testing
         #expect(Files.text("/proc/self/status")?.contains("Pid:") == true)
         #expect(DeviceNumber.parse("8:1").map(DeviceNumber.text) == "8:1")
     }
+
+    @Test func `a tree goes while somebody else removes what is in it`() throws {
+        for round in 0..<20 {
+            let tree = folder + "/\(round)"
+            let names = (0..<200).map { "\(tree)/folder/\($0)" }
+            try Files.makeDirectories(tree + "/folder")
+            for name in names { _ = try File(path: name, access: .createNew) }
+            let other = Threads.start(name: "other") {
+                for name in names.reversed() { try? Files.remove(name) }
+            }
+            try Files.removeTree(tree)
+            other.join()
+            #expect(!Files.exists(tree))
+        }
+    }
 }
 
 extension [UInt8] {
