@@ -27,7 +27,13 @@ import Testing
 
     @Test func `nothing is left of an image that cannot be made`() throws {
         let folder = try TemporaryDirectory()
-        let path = folder.file("disk.qcow2")
+        let path = folder.file("disk")
+        // No raw image is an overlay, which QEMU notices before it makes anything.
+        #expect(throws: LifeboatError(.unavailable, "", subject: path)) {
+            try ImageTool.createNew(
+                path, format: .raw, size: 1 << 20, backing: "nbd+unix:///root?socket=/nowhere/nbd")
+        }
+        #expect(!Files.exists(path))
         #expect(throws: LifeboatError(.unavailable, "", subject: path)) {
             try ImageTool.createNew(path, format: .qcow2, size: 1 << 62)
         }

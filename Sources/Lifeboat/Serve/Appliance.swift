@@ -83,6 +83,8 @@ struct Appliance {
             return nil
         }
         var result = try awaitEnd(child)
+        // A terminal interrupts guestfish too.
+        if !result.isSuccess { try cancellation.check() }
         let mark = Array((Self.marker + "\n").utf8)
         if result.output.starts(with: mark) {
             result.output.removeFirst(mark.count)
