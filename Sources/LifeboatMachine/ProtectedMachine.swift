@@ -15,6 +15,11 @@ public protocol ProtectedMachine: AnyObject, Sendable {
     var isRunning: Bool { get }
     /// The way to the guest's agent; `nil` where there is none.
     var quiescer: (any Quiescer)? { get }
+    /// The way to the machine itself for another process; `nil` where there is none.
+    var machineAddress: MachineAddress? { get }
+    /// What another process has to end where this one dies between `prepare` and `finish`; `nil`
+    /// where nothing outlives it.
+    var remains: SnapshotRemains? { get }
 
     /// Whether starting its snapshot freezes and thaws what is to be frozen, by the policy of the
     /// request, so that nobody else quiesces it.
@@ -47,6 +52,8 @@ public protocol ProtectedMachine: AnyObject, Sendable {
 
 extension ProtectedMachine {
     public var reachedLevel: ConsistencyLevel? { nil }
+    public var machineAddress: MachineAddress? { nil }
+    public var remains: SnapshotRemains? { nil }
 }
 
 extension ProtectedMachine {

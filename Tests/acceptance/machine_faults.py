@@ -133,6 +133,8 @@ class Trial:
             self.guest.write_probe(PATIENCE)
             self.process.wait(180)
             expect_thawed(self.guest, PATIENCE)
+            if kind == "kill_program":
+                expect_ended(self.lab, self.guest)
         self.counts[kind] = self.counts.get(kind, 0) + 1
         code = self.process.returncode
         wait_until(self.guest.agent_answers, 60, "the agent")
@@ -240,6 +242,115 @@ def whoever_dies_while_a_guest_is_frozen():
 
 
 @test
+def killed_after_the_thaw():
+    """What the program has in libvirt goes without another run: its guardian ends it."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    lab.exact_point(guest)
+    for quiesce, reads in (("crash", False), ("require", True)):
+        guest.write_noise(4, "old")
+        process = lab.start_held(guest, quiesce=quiesce)
+        check(guest.job(), "there is no job")
+        guest.write_noise(4, "old")
+        expect_thawed(guest, PATIENCE)
+        if reads:
+            # Unless it has ended by then, which is as good.
+            Site.host.kill_program(process, signal.SIGCONT)
+            time.sleep(0.3)
+        Site.host.kill_program(process)
+        process.wait(60)
+        expect_ended(lab, guest)
+        expect_no_guardian(lab)
+        equal(os.listdir(lab.scratch), [], "scratch directory")
+        expect_thawed(guest, PATIENCE)
+        expect_methods(lab.exact_point(guest), vda="hint", vdb="hint")
+    # The next run does not wait for that, and is not disturbed by it.
+    process = lab.start_held(guest)
+    Site.host.kill_program(process)
+    lab.point_of(guest, options=("--quiesce", "require"))
+    process.wait(60)
+    expect_no_guardian(lab)
+    # A guardian that is ended itself leaves the job to the run, which lives.
+    process = lab.start_held(guest)
+    [found] = guardians(Site.host)
+    Site.host.run(["kill", found.split()[0]])
+    wait_until(lambda: not guardians(Site.host), 60, "the guardian's end")
+    check(guest.job(), "the job was ended while its run lived")
+    Site.host.kill_program(process, signal.SIGCONT)
+    process.wait(120)
+    equal(process.returncode, 0, "exit code without a guardian")
+    expect_nothing_left(lab, guest)
+
+
+@test
+def another_tool_s_job():
+    """It is left alone by the guardian of a run that died."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    process = lab.start_held(guest)
+    Site.host.virsh("domjobabort", guest.name)
+    wait_until(lambda: not guest.job(), 60, "the end of the job")
+    Site.host.virsh("backup-begin", guest.name, lab.write("foreign.xml", f"""<domainbackup mode='pull'>
+  <server transport='unix' socket='{Site.host.path("foreign.sock")}'/>
+  <disks><disk name='vda' backup='no'/><disk name='vdb' backup='yes' type='file'>
+    <scratch file='{lab.path("foreign.qcow2")}'/></disk></disks>
+</domainbackup>""".encode()))
+    Site.host.kill_program(process)
+    process.wait(60)
+    expect_no_guardian(lab)
+    check(guest.job(), "the other tool's job was ended")
+    Site.host.virsh("domjobabort", guest.name)
+    wait_until(lambda: not guest.job(), 60, "the end of the other job")
+    lab.exact_point(guest)
+
+
+def pause(lab, guest):
+    """A backup that stands still while its guest is paused; its process."""
+    for _ in range(8):
+        watcher = Site.host.start_process(
+            ["stdbuf", "-oL", "virsh", "-c", "qemu:///system", "event", guest.name, "lifecycle", "--loop"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(1)
+            process = lab.start_protecting(guest, options=("--quiesce", "pause", "--freeze-timeout", "60s"))
+            program = None
+            while program is None and process.poll() is None:
+                program = Site.host.program_of(process)
+            for line in watcher.stdout:
+                if b"Suspended" in line:
+                    os.kill(program, signal.SIGSTOP)
+                    break
+        finally:
+            Site.host.kill_program(watcher)
+            watcher.wait(30)
+        # To let it go on may have been asked for already.
+        time.sleep(3)
+        if guest.state() == "paused":
+            return process
+        Site.host.kill_program(process)
+        process.wait(60)
+        expect_ended(lab, guest)
+    raise Failure("the program was never stopped while its guest was paused")
+
+
+@test
+def killed_while_a_guest_is_paused():
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    lab.exact_point(guest)
+    process = pause(lab, guest)
+    Site.host.kill_program(process)
+    process.wait(60)
+    wait_until(lambda: guest.state() == "running", PATIENCE, "the guest to go on")
+    expect_thawed(guest, PATIENCE)
+    expect_ended(lab, guest)
+    lab.exact_point(guest)
+
+
+@test
 def a_snapshot_that_does_not_start():
     """The guest is thawed when that is known, long before anybody's deadline."""
     guest = Site.guest()
@@ -280,7 +391,7 @@ def scratch_file_system_that_is_full():
     Site.host.run(["mkdir", lab.scratch])
     Site.host.run(["mount", "-t", "tmpfs", "-o", "size=6M", "tmpfs", lab.scratch])
     try:
-        # Once with the program there, once killed: then the next run lets the guest go on.
+        # Once with the program there, once killed: then its guardian lets the guest go on.
         for is_killed in (False, True):
             fill_scratch(lab, guest, overwrite, is_killed)
     finally:
@@ -292,27 +403,22 @@ def scratch_file_system_that_is_full():
 
 
 def fill_scratch(lab, guest, overwrite, is_killed):
-    process = lab.start_protecting(guest, options=("--quiesce", "crash"), stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-    wait_until(lambda: process.poll() is not None or guest.job(), 60, "the backup job")
-    Site.host.kill_program(process, signal.SIGSTOP)
-    check(guest.job(), "the backup was too fast")
+    process = lab.start_held(guest, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check(guest.job(), "there is no job")
     writer = threading.Thread(target=guest.call, args=(overwrite, 120))
     writer.start()
     try:
         wait_until(lambda: guest.state() == "paused", 90, "QEMU to pause the guest")
         Site.host.kill_program(process, signal.SIGKILL if is_killed else signal.SIGCONT)
         out, _ = process.communicate(timeout=120)
-        if is_killed:
-            lab.protect(guest, options=("--quiesce", "crash"))
-        else:
+        if not is_killed:
             check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")
             check(b"given up so that its guest can write" in out, f"what is said: {out[-400:]!r}")
         wait_until(lambda: guest.state() == "running", 30, "the guest to go on")
     finally:
         writer.join(120)
-    expect_nothing_left(lab, guest)
-    equal(Site.host.run(["ls", lab.scratch]), b"", "scratch directory")
+    wait_until(lambda: not guest.job(), 60, "the end of the job")
+    wait_until(lambda: not Site.host.run(["ls", lab.scratch]), 60, "an empty scratch directory")
 
 
 main()

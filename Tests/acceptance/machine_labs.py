@@ -104,6 +104,22 @@ class MachineLab(Lab):
     def start_protecting(self, *domains, options=(), machine=None, **start):
         return self.start(*self.protect_command(*domains, options=options, machine=machine), **start)
 
+    def start_held(self, *domains, quiesce="crash", **start):
+        """A backup that a hook stops when its snapshots are started and its guests run; its process."""
+        policy = self.write("held.yaml", f"""defaults:
+  quiesce: {quiesce}
+  hooks:
+    - when: after-thaw
+      run: [/bin/sh, -c, "kill -STOP $PPID"]
+      timeout: 10m
+      on-error: ignore
+""".encode())
+        process = self.start_protecting(*domains, options=("--policy", policy), **start)
+        wait_until(lambda: process.poll() is not None or is_stopped(self.host.program_of(process)), 120,
+                   "the hook after the thaw")
+        check(process.poll() is None, f"exit code {process.returncode} before it could be held")
+        return process
+
     def restored(self, point, volume):
         """A volume of a point in a raw file, which the caller may change."""
         target = self.path(f"restored-{random.getrandbits(64):x}")
@@ -127,6 +143,15 @@ class MachineLab(Lab):
             self.expect_exact(report, domain, *targets)
         expect_nothing_left(self, domain)
         return report
+
+
+def is_stopped(process):
+    """Whether a process, if there is one, was stopped by a signal."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def volume_of(report, name):
@@ -197,6 +222,13 @@ def expect_no_guardian(lab):
     """After a run that froze: neither its guardian nor that of a run that died, and none of their files."""
     wait_until(lambda: not guardians(lab.host), 30, f"the end of {guardians(lab.host)}")
     equal(os.listdir(lab.host.path("lifeboat")), [], "run directory")
+
+
+def expect_ended(lab, domain, within=120):
+    """After a kill: the job and its scratch files go without another run."""
+    wait_until(lambda: not domain.job(), within, f"the end of the job of {domain.name}")
+    wait_until(lambda: not [name for _, _, files in os.walk(lab.scratch) for name in files], within,
+               f"an empty scratch directory: {os.listdir(lab.scratch)}")
 
 
 def expect_thawed(domain, within):

@@ -32,6 +32,8 @@ final class MachineSnapshots {
     private let events: any EventSink
     private let cancellation: Cancellation
     private var members: [Member] = []
+    /// Its guardian outlives this process, and has to hear of the end.
+    private var runner: QuiesceRunner?
     private(set) var skew: UInt64?
     private var definitions: [BackupOptions.Source] = []
 
@@ -149,6 +151,7 @@ final class MachineSnapshots {
                 members: running.map { (members[$0].machine, members[$0].cyclePolicy) },
                 guardian: options.guardian, events: events, cancellation: cancellation,
                 group: options.machine, runDirectory: options.runDirectory)
+            self.runner = runner
             let outcome = try runner.run()
             events.tell(.finished(stage: "quiescing"))
             skew = running.count > 1 ? outcome.skewMilliseconds : nil
@@ -211,6 +214,9 @@ final class MachineSnapshots {
             let name = members[index].machine.name
             warnings += members[index].machine.finish(isDurable: isDurable).map { "\(name): \($0)" }
         }
+        // What could not be ended here is left to the guardian, which sees the end of its pipe.
+        if warnings.isEmpty { runner?.finish() }
+        runner = nil
         for member in members {
             let moment: HostHook.Moment = isDurable ? .afterBackup : .onFailure
             warnings += Self.runHooks(member.policy.hooks, moment, member.machine.name, options)

@@ -55,14 +55,9 @@ extension LibvirtMachine {
     private func endStaleJob(
         _ request: SnapshotRequest, _ domain: LibvirtDomain
     ) throws(LifeboatError) {
-        guard let job = try domain.backupXML() else { return }
-        if job.contains("/" + Self.prefix(request.line)) {
-            let isStuck = try domain.isPausedByFailedWrite()
-            try domain.abortJob()
-            // Its scratch files may have filled their file system with nobody there to notice.
-            if isStuck { try domain.resume() }
-            return
-        }
+        guard try !Self.endJob(domain, of: "/" + Self.prefix(request.line)),
+            let job = try domain.backupXML()
+        else { return }
         let server = XMLTree.parse(job)?["server"]
         let place =
             server?.attribute("socket")

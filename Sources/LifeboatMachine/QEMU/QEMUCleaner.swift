@@ -20,10 +20,15 @@ struct QEMUCleaner {
     }
 
     mutating func run() {
+        endSnapshot()
+        removeBitmaps()
+    }
+
+    /// Ends all that reads or copies, and leaves the bitmaps to the next run.
+    mutating func endSnapshot() {
         removeExports()
         cancelJobs()
         removeNodes()
-        removeBitmaps()
     }
 
     /// Stops the exports, so that nobody reads what is no snapshot any more.
@@ -79,7 +84,7 @@ struct QEMUCleaner {
     private mutating func removeNodes() {
         let deadline = Clock.monotonicSeconds() + Self.patienceSeconds
         // The filters have gone with their jobs.
-        for node in nodes() where node.hasSuffix("-scratch") {
+        for node in nodes() where names.isScratch(node) {
             while true {
                 do throws(LifeboatError) {
                     try client.call("blockdev-del", ["node-name": .string(node)])

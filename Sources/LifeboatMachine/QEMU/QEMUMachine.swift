@@ -51,6 +51,24 @@ public final class QEMUMachine: ProtectedMachine {
 
     public var quiescer: (any Quiescer)? { location.agent.map { AgentSocket(path: $0) } }
 
+    public var machineAddress: MachineAddress? {
+        MachineAddress(monitor: Files.absolute(location.socket))
+    }
+
+    public var remains: SnapshotRemains? {
+        state.withLock { state in
+            guard let request = state.request, state.snapshot != nil,
+                let address = machineAddress
+            else {
+                return nil
+            }
+            return SnapshotRemains(
+                machine: name, address: address, line: request.line, snapshot: request.snapshot,
+                runDirectory: Files.absolute(request.runDirectory),
+                scratchDirectory: Files.absolute(request.scratchDirectory))
+        }
+    }
+
     // MARK: preparing
 
     public func prepare(_ request: SnapshotRequest) throws(LifeboatError) {

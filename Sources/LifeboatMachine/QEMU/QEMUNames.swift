@@ -15,11 +15,14 @@ struct QEMUNames {
     func scratch(_ index: Int) -> String { "\(prefix)\(index)-scratch" }
     func export(_ index: Int) -> String { "\(prefix)\(index)" }
     func scratchFile(_ snapshot: String, _ index: Int) -> String {
-        "\(prefix)\(snapshot)-\(index).qcow2"
+        "\(scratchFiles(snapshot))\(index).qcow2"
     }
+    /// Begins the names of all scratch files of one snapshot.
+    func scratchFiles(_ snapshot: String) -> String { "\(prefix)\(snapshot)-" }
     var socket: String { "\(Self.common)\(line).nbd" }
 
     func isOurs(_ name: String) -> Bool { name.hasPrefix(prefix) }
+    func isScratch(_ name: String) -> Bool { isOurs(name) && name.hasSuffix("-scratch") }
     func isFilter(_ name: String) -> Bool { isOurs(name) && name.hasSuffix("-filter") }
 
     /// Whose the filter of this name is: a line that is not ours.

@@ -137,7 +137,12 @@ final class QEMUSnapshot: Sendable {
     func open() throws(LifeboatError) -> [SnapshotVolume] {
         var volumes: [SnapshotVolume] = []
         for (index, member) in members.enumerated() {
-            volumes.append(try open(index, member))
+            do throws(LifeboatError) {
+                volumes.append(try open(index, member))
+            } catch {
+                // What was given up already takes no readers any more.
+                throw broken.withLock { $0 }?.about(member.disk.name) ?? error
+            }
         }
         return volumes
     }

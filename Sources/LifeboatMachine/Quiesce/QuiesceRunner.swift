@@ -37,7 +37,8 @@ public final class QuiesceRunner: Sendable {
         let plans = members.map { member in
             QuiesceCycle.Member(
                 name: member.machine.name, policy: member.policy,
-                isRunning: member.machine.isRunning, hasAgent: member.machine.quiescer != nil)
+                isRunning: member.machine.isRunning, hasAgent: member.machine.quiescer != nil,
+                leavesRemains: member.machine.remains != nil)
         }
         for alarm in GuardianAlarm.all(in: runDirectory) {
             events.tell(.warning("an earlier run says: \(alarm.message); \(alarm.advice)"))
@@ -52,6 +53,12 @@ public final class QuiesceRunner: Sendable {
         try cancellation.check()
         return cycle.outcome ?? GroupQuiesceOutcome(members: [], skewMilliseconds: 0)
     }
+
+    /// Tells the guardian that the snapshots have been ended.
+    ///
+    /// Where this is never called, it ends them itself as soon as this object, or the process, is
+    /// gone.
+    public func finish() { handle.withLock { $0 }?.finish() }
 
     private func next(until time: Double?) -> [QuiesceEvent] {
         condition.withLock {
@@ -162,15 +169,20 @@ public final class QuiesceRunner: Sendable {
         let guests = members.enumerated().compactMap { index, member in
             let isFrozen = [.require, .prefer].contains(member.policy.quiesce)
             let isPaused = member.policy.quiesce == .pause
-            guard isFrozen || isPaused, member.machine.isRunning,
-                let address = member.machine.quiescer?.address
+            let agent = member.machine.quiescer?.address
+            let machine = member.machine.machineAddress
+            guard member.machine.isRunning,
+                isFrozen && agent != nil || isPaused && machine != nil
             else { return nil as GuardianOrders.Guest? }
             return GuardianOrders.Guest(
-                index: index, name: member.machine.name, address: address,
-                deadlineSeconds: member.policy.freezeSeconds, isPaused: isPaused)
+                index: index, name: member.machine.name, address: agent ?? GuestAgentAddress(),
+                machine: machine, deadlineSeconds: member.policy.freezeSeconds,
+                isPaused: isPaused)
         }
-        guard !guests.isEmpty, let guardian else { return }
-        let orders = GuardianOrders(guests: guests, runDirectory: runDirectory, parent: getpid())
+        let snapshots = members.compactMap { $0.machine.remains }
+        guard !guests.isEmpty || !snapshots.isEmpty, let guardian else { return }
+        let orders = GuardianOrders(
+            guests: guests, snapshots: snapshots, runDirectory: runDirectory, parent: getpid())
         let started = try guardian.start(orders, timeoutSeconds: seconds)
         handle.withLock { $0 = started }
     }

@@ -5,44 +5,7 @@ import LifeboatSystem
 import LifeboatTesting
 import Testing
 
-/// What this test binary does when a test starts it as another process.
-private enum Role {
-    static let variable = "LIFEBOAT_TEST_ROLE"
-    static var own: String? { Files.environment(variable) }
-
-    /// How this binary is started in a role.
-    static func arguments(_ role: String, _ settings: [String] = []) -> [String] {
-        ["/usr/bin/env", "\(variable)=\(role)"] + settings + [
-            CommandLine.arguments[0], "--testing-library", "swift-testing", "--filter",
-            "GuardianRoles",
-        ]
-    }
-}
-
-/// Not tests: the other processes of the tests below.
-@Suite(.enabled(if: Role.own != nil)) struct GuardianRoles {
-    @Test(.enabled(if: Role.own == "guardian")) func `be a guardian`() throws {
-        _ = try Guardian(connecting: SocketConnecting()).run()
-    }
-
-    /// Freezes a guest and hangs in the snapshot.
-    @Test(.enabled(if: Role.own == "runner")) func `be a run`() throws {
-        signal(SIGPIPE, SIG_IGN)
-        let socket = try #require(Files.environment("LIFEBOAT_TEST_AGENT"))
-        let seconds = try #require(Files.environment("LIFEBOAT_TEST_SECONDS").flatMap(Double.init))
-        var policy = ProtectionPolicy()
-        policy.freezeSeconds = seconds
-        policy.armsDeadMan = false
-        let machine = ScriptedMachine("web", agent: nil, socket: socket, snapshot: .hangs(600))
-        _ = try QuiesceRunner(
-            members: [(machine, policy)], guardian: GuardianProcess(Role.arguments("guardian")),
-            events: SilentSink(), cancellation: Cancellation(),
-            runDirectory: Files.environment("LIFEBOAT_TEST_FOLDER") ?? ""
-        ).run()
-    }
-}
-
-@Suite(.enabled(if: Role.own == nil)) struct GuardianTests {
+@Suite(.enabled(if: GuardianRole.own == nil)) struct GuardianTests {
     private let folder: TemporaryDirectory
 
     init() throws {
@@ -64,7 +27,7 @@ private enum Role {
     private func startRun(_ agent: ScriptedAgent, seconds: Double) throws -> ChildProcess {
         try ChildProcess(
             ChildProcess.Launch(
-                Role.arguments(
+                GuardianRole.arguments(
                     "runner",
                     [
                         "LIFEBOAT_TEST_AGENT=\(agent.path)", "LIFEBOAT_TEST_SECONDS=\(seconds)",
@@ -102,7 +65,7 @@ private enum Role {
 
     @Test func `a released guardian ends and leaves the guest alone`() throws {
         let agent = try ScriptedAgent { $0.frozen = 1 }
-        let handle = try GuardianProcess(Role.arguments("guardian"))
+        let handle = try GuardianProcess(GuardianRole.arguments("guardian"))
             .start(orders(agent, deadline: 600, linger: 600), timeoutSeconds: 60)
         handle.release(running: [0])
         Threads.sleep(seconds: 0.5)
@@ -111,7 +74,7 @@ private enum Role {
 
     @Test func `a guardian that lingers leaves the guest to the next run's`() throws {
         let agent = try ScriptedAgent()
-        let process = GuardianProcess(Role.arguments("guardian"))
+        let process = GuardianProcess(GuardianRole.arguments("guardian"))
         let first = try process.start(
             orders(agent, deadline: 2, linger: 600), timeoutSeconds: 60)
         first.release(running: [])
@@ -133,7 +96,7 @@ private enum Role {
 
     @Test func `a freeze that happens late is noticed`() throws {
         let agent = try ScriptedAgent()
-        let handle = try GuardianProcess(Role.arguments("guardian"))
+        let handle = try GuardianProcess(GuardianRole.arguments("guardian"))
             .start(orders(agent, deadline: 2, linger: 40), timeoutSeconds: 60)
         handle.release(running: [])
         #expect(eventually { agent.state.withLock { $0.log.contains("guest-fsfreeze-thaw") } })
@@ -154,7 +117,7 @@ private enum Role {
             $0.faults["guest-fsfreeze-thaw"] = faults
             $0.faults["guest-fsfreeze-status"] = faults
         }
-        _ = try GuardianProcess(Role.arguments("guardian"))
+        _ = try GuardianProcess(GuardianRole.arguments("guardian"))
             .start(orders(agent, deadline: 1, linger: 30), timeoutSeconds: 60)
         #expect(eventually { !agent.isFrozen })
     }
@@ -165,7 +128,8 @@ private enum Role {
             $0.isDead = true
         }
         let orders = orders(agent, deadline: 0.5, linger: 0.5)
-        _ = try GuardianProcess(Role.arguments("guardian")).start(orders, timeoutSeconds: 60)
+        _ = try GuardianProcess(GuardianRole.arguments("guardian")).start(
+            orders, timeoutSeconds: 60)
         #expect(eventually { !GuardianAlarm.all(in: folder.path).isEmpty })
         let alarm = try #require(GuardianAlarm.all(in: folder.path).first)
         #expect(alarm.machine == "web/1" && alarm.address == orders.guests[0].address)

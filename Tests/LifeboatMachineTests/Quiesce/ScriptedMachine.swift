@@ -25,6 +25,8 @@ final class ScriptedMachine: ProtectedMachine {
     let platform = "test"
     let isRunning: Bool
     let quiescer: (any Quiescer)?
+    let machineAddress: MachineAddress?
+    let remains: SnapshotRemains?
     let state = Guarded(State())
     private let snapshot: Snapshot
     private let agent: ScriptedAgent?
@@ -32,8 +34,10 @@ final class ScriptedMachine: ProtectedMachine {
     /// `socket`: of an agent in another process, where `agent` is not in this one.
     init(
         _ name: String, agent: ScriptedAgent?, socket: String? = nil, snapshot: Snapshot = .quick,
-        isRunning: Bool = true
+        isRunning: Bool = true, remains: SnapshotRemains? = nil
     ) {
+        machineAddress = remains?.address
+        self.remains = remains
         self.name = name
         self.agent = agent
         self.snapshot = snapshot

@@ -16,12 +16,18 @@ public struct QuiesceCycle: Sendable {
         public var policy: ProtectionPolicy
         public var isRunning: Bool
         public var hasAgent: Bool
+        /// Whether its snapshot would outlive this process, so that a guardian is to end it.
+        public var leavesRemains: Bool
 
-        public init(name: String, policy: ProtectionPolicy, isRunning: Bool, hasAgent: Bool) {
+        public init(
+            name: String, policy: ProtectionPolicy, isRunning: Bool, hasAgent: Bool,
+            leavesRemains: Bool = false
+        ) {
             self.name = name
             self.policy = policy
             self.isRunning = isRunning
             self.hasAgent = hasAgent
+            self.leavesRemains = leavesRemains
         }
     }
 
@@ -213,7 +219,7 @@ public struct QuiesceCycle: Sendable {
     private mutating func enter(_ phase: Phase, _ now: Double) {
         switch phase {
         case .guarding:
-            if hasGuardian, members.contains(where: { $0.wantsFreeze || $0.wantsPause }) {
+            if hasGuardian, members.contains(where: { $0.wantsGuardian }) {
                 let seconds = members.map(\.times.inspection).max() ?? 1
                 perform(.startGuardian, 0, seconds: seconds, now)
             }

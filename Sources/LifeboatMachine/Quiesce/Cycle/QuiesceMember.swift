@@ -50,6 +50,7 @@ struct QuiesceMember: Sendable {
     let name: String
     let policy: ProtectionPolicy
     let isRunning: Bool
+    let leavesRemains: Bool
     let times: QuiesceTimes
     var steps: [Step]
     var failure: LifeboatError?
@@ -80,6 +81,7 @@ struct QuiesceMember: Sendable {
         name = member.name
         policy = member.policy
         isRunning = member.isRunning
+        leavesRemains = member.leavesRemains
         times = QuiesceTimes(member.policy)
         let isAsked = [.require, .prefer].contains(policy.quiesce)
         wantsFreeze = isAsked && isRunning && member.hasAgent
@@ -100,6 +102,9 @@ struct QuiesceMember: Sendable {
     }
 
     var wantsPause: Bool { isTakingPart && policy.quiesce == .pause && isRunning }
+    var wantsGuardian: Bool {
+        wantsFreeze || wantsPause || isTakingPart && leavesRemains
+    }
     var wantsSnapshot: Bool { isTakingPart && policy.quiesce != .stateless }
     var giveUpSeconds: Double { times.giveUp(isWindows: system?.isWindows == true) }
     var isTakingPart: Bool { failure == nil }

@@ -38,7 +38,7 @@ struct GuardedGuest {
 
     /// Looks after it to the end; returns whether it is known to run.
     mutating func look(after guardian: Guardian) -> Bool {
-        defer { claim.end() }
+        defer { guardian.hasSettled(guest.name) }
         var wish = guardian.wait(
             seconds: deadline - Clock.monotonicSeconds(), while: { $0 == .wait })
         var isRunning = false
@@ -56,6 +56,7 @@ struct GuardedGuest {
             let now = Clock.monotonicSeconds()
             if isRunning {
                 clearAlarm()
+                guardian.hasSettled(guest.name)
             } else if now > since + guest.deadlineSeconds / 2 {
                 if wish == .wait { endParent() }
                 raiseAlarm()
@@ -70,16 +71,12 @@ struct GuardedGuest {
 
     /// Thaws it unless it was just seen to run, and asks whether it does.
     private mutating func thaw(orWatch isRunning: Bool) -> Bool {
+        if guest.isPaused { return isRunning || resume() }
         for (index, way) in ways.enumerated() {
             let seconds = max(guest.deadlineSeconds / 2, 0.2)
             let connecting = connecting
-            let isPaused = guest.isPaused
             let result = try? TimedCall.run(seconds: seconds * 2.5) {
                 () throws(LifeboatError) -> Bool in
-                if isPaused {
-                    if !isRunning { try connecting.resume(way, timeoutSeconds: seconds) }
-                    return true
-                }
                 let quiescer = try connecting.quiescer(for: way)
                 if isRunning, try !quiescer.isFrozen(timeoutSeconds: seconds) { return true }
                 // What it answers counts for nothing: the question afterwards does.
@@ -93,11 +90,26 @@ struct GuardedGuest {
         return false
     }
 
-    /// One that is stopped may keep the agent's socket to itself.
+    /// Lets it run again by the machine itself: that takes no agent.
+    private func resume() -> Bool {
+        let seconds = max(guest.deadlineSeconds / 2, 1)
+        guard let address = guest.machine else { return false }
+        let connecting = connecting
+        let result: Void? = try? TimedCall.run(seconds: seconds * 2.5) {
+            () throws(LifeboatError) in
+            try connecting.resume(address, timeoutSeconds: seconds)
+        }
+        return result != nil
+    }
+
+    /// One that is stopped may keep the agent's socket, or the monitor's, to itself.
     private mutating func endParent() {
-        guard guest.address.socket != nil, !hasEndedParent, orders.parent > 1 else { return }
+        let hasSocket = guest.address.socket != nil || guest.machine?.monitor != nil
+        guard hasSocket, !hasEndedParent, orders.parent > 1 else { return }
         hasEndedParent = true
-        alarm("\(guest.name) is not reached; process \(orders.parent) is ended, which froze it")
+        alarm(
+            "\(guest.name) is not reached; process \(orders.parent) is ended, which \(guest.isPaused ? "paused" : "froze") it"
+        )
         // Its pipe is open still, so that the number is its own.
         kill(orders.parent, SIGKILL)
     }
@@ -107,7 +119,10 @@ struct GuardedGuest {
         isAlarmed = true
         let found = GuardianAlarm(
             machine: guest.name, address: guest.address, time: Clock.milliseconds(),
-            message: "\(guest.name) may be frozen, and its agent does not answer")
+            message: guest.isPaused
+                ? "\(guest.name) may be paused, and its hypervisor does not answer"
+                : "\(guest.name) may be frozen, and its agent does not answer",
+            isPaused: guest.isPaused ? true : nil)
         alarm("\(found.message); \(found.advice)")
         do throws(LifeboatError) { try found.write(in: orders.runDirectory) } catch {
             alarm("the alarm cannot be left in \(orders.runDirectory): \(error)")

@@ -3,13 +3,15 @@ import Glibc
 public import LifeboatCore
 import LifeboatSystem
 
-/// The process that lets guests run again where the one that froze them does not.
+/// The process that lets guests run again where the one that froze them does not, and that ends
+/// what a run leaves in hypervisors when it dies.
 ///
 /// It shares nothing with that one but a pipe: orders come in on standard input, `ready` goes out,
-/// and then comes `release` with the guests that are known to run, or the end of the pipe, which
-/// says that the other process is dead. At the deadline, at that end and at `SIGTERM` it thaws
-/// every guest not known to run, through whatever way answers, until the guest says `thawed`; and
-/// goes on watching, because a freeze may still happen late.
+/// and then come `release` with the guests that are known to run and, when the run has ended its
+/// snapshots, `finished`; or the end of the pipe, which says that the other process is dead. At the
+/// deadline, at that end and at `SIGTERM` it thaws every guest not known to run, through whatever
+/// way answers, until the guest says `thawed`; and goes on watching, because a freeze may still
+/// happen late. Snapshots are ended only where the pipe ended before `finished`.
 public final class Guardian: Sendable {
     enum Wish: Equatable {
         case wait
@@ -19,10 +21,26 @@ public final class Guardian: Sendable {
         case watch(running: [Int])
     }
 
+    /// What is known of the process that gave the orders.
+    enum Run: Equatable {
+        case alive
+        /// It has ended its snapshots.
+        case finished
+        case dead
+    }
+
+    private struct Tidings {
+        var wish = Wish.wait
+        var run = Run.alive
+        var isTerminated = false
+        /// The names of guests that run, or for which nothing more can be done.
+        var settled: Set<String> = []
+    }
+
     private let connecting: any GuestAgentConnecting
     private let alarm: @Sendable (String) -> Void
     private let condition = Condition()
-    private let wish = Guarded(Wish.wait)
+    private let tidings = Guarded(Tidings())
 
     /// `alarm`: tells somebody what no process can mend.
     public init(
@@ -33,7 +51,7 @@ public final class Guardian: Sendable {
         self.alarm = alarm
     }
 
-    /// Does it all; returns whether every guest is known to run.
+    /// Does it all; returns whether every guest is known to run, and no snapshot is left.
     ///
     /// Call it in a process of its own, before it has other threads.
     public func run(input: Int32 = 0, output: Int32 = 1) throws(LifeboatError) -> Bool {
@@ -44,32 +62,61 @@ public final class Guardian: Sendable {
         var lines = DescriptorLines(input)
         guard let first = lines.next() else { return true }
         let orders = try GuardianOrders(parsing: first)
-        let claims = orders.guests.map {
-            GuardianClaim(machine: $0.name, in: orders.runDirectory)
-        }
+        var claims = GuardianClaims(directory: orders.runDirectory)
+        let guests = orders.guests.map { ($0, claims.claim($0)) }
+        let snapshots = orders.snapshots.map { ($0, claims.claim($0)) }
+        defer { claims.end() }
         let start = Clock.monotonicSeconds()
         // Where nobody reads it, the end of the input says so too.
         _ = Array("ready\n".utf8).withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
-        let results = Guarded([Bool](repeating: false, count: orders.guests.count))
+        let count = guests.count + snapshots.count
+        let results = Guarded([Bool](repeating: false, count: count))
         listen(lines)
-        Threads.run(count: orders.guests.count, name: "guest") { [self] index in
-            var guest = GuardedGuest(
-                orders.guests[index], orders, claim: claims[index], start: start,
-                connecting: connecting, alarm: alarm)
-            let isRunning = guest.look(after: self)
-            results.withLock { $0[index] = isRunning }
+        Threads.run(count: count, name: "guest") { [self] index in
+            let isMended: Bool
+            if index < guests.count {
+                var guest = GuardedGuest(
+                    guests[index].0, orders, claim: guests[index].1, start: start,
+                    connecting: connecting, alarm: alarm)
+                isMended = guest.look(after: self)
+            } else {
+                let (remains, claim) = snapshots[index - guests.count]
+                isMended = GuardedSnapshot(
+                    remains, orders, claim: claim, connecting: connecting, alarm: alarm
+                ).look(after: self)
+            }
+            results.withLock { $0[index] = isMended }
         }
         return results.withLock { $0.allSatisfy(\.self) }
     }
 
     /// Waits at most so long for something new; what is wished now.
     func wait(seconds: Double, while isUnchanged: (Wish) -> Bool) -> Wish {
+        wait(seconds: seconds) { isUnchanged($0.wish) }.wish
+    }
+
+    /// Waits until the run has finished or died, or this process is to end itself.
+    func waitForEnd() -> Run {
+        wait(seconds: .infinity) { $0.run == .alive && !$0.isTerminated }.run
+    }
+
+    /// Waits at most so long until these guests run or nothing more can be done for them.
+    func waitForGuests(_ names: Set<String>, seconds: Double) {
+        _ = wait(seconds: seconds) { !names.isSubset(of: $0.settled) }
+    }
+
+    /// Whether the run came to where its guests ran again, so that it had nothing more to start.
+    var isReleased: Bool { tidings.withLock { if case .watch = $0.wish { true } else { false } } }
+
+    func hasSettled(_ name: String) { change { $0.settled.insert(name) } }
+
+    private func wait(seconds: Double, while isUnchanged: (Tidings) -> Bool) -> Tidings {
         let deadline = Deadline(seconds: seconds)
         return condition.withLock {
             while true {
-                let now = wish.withLock { $0 }
+                let now = tidings.withLock { $0 }
                 guard isUnchanged(now), !deadline.hasPassed else { return now }
-                _ = condition.wait(seconds: deadline.seconds)
+                _ = condition.wait(seconds: min(deadline.seconds, 3600))
             }
         }
     }
@@ -79,17 +126,24 @@ public final class Guardian: Sendable {
             var lines = lines
             while let line = lines.next() {
                 let words = String(decoding: line, as: UTF8.self).split(separator: " ")
-                guard words.first == "release" else { continue }
-                let running = words.dropFirst().compactMap { Int($0) }
-                change { $0 = .watch(running: running) }
+                switch words.first {
+                case "release":
+                    let running = words.dropFirst().compactMap { Int($0) }
+                    change { $0.wish = .watch(running: running) }
+                case "finished": change { $0.run = .finished }
+                default: break
+                }
             }
-            change { if $0 == .wait { $0 = .thaw } }
+            change { tidings in
+                if tidings.wish == .wait { tidings.wish = .thaw }
+                if tidings.run == .alive { tidings.run = .dead }
+            }
         }
     }
 
-    private func change(_ body: (inout Wish) -> Void) {
+    private func change(_ body: (inout Tidings) -> Void) {
         condition.withLock {
-            wish.withLock { body(&$0) }
+            tidings.withLock { body(&$0) }
             condition.broadcast()
         }
     }
@@ -106,7 +160,10 @@ public final class Guardian: Sendable {
             sigaddset(&signals, SIGTERM)
             var number: Int32 = 0
             while sigwait(&signals, &number) != 0 {}
-            change { if $0 == .wait { $0 = .thaw } }
+            change { tidings in
+                tidings.isTerminated = true
+                if tidings.wish == .wait { tidings.wish = .thaw }
+            }
         }
     }
 
@@ -115,30 +172,6 @@ public final class Guardian: Sendable {
         FileHandle.standardError.write(Data("lifeboat guardian: \(message)\n".utf8))
         message.withCString { text in
             withVaList([text]) { vsyslog(LOG_DAEMON | LOG_ALERT, "lifeboat guardian: %s", $0) }
-        }
-    }
-}
-
-/// The lines that come in on a descriptor.
-private struct DescriptorLines: Sendable {
-    private let descriptor: Int32
-    private var received: [UInt8] = []
-
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-    /// The next line; `nil` at the end, or where a line is longer than any order.
-    mutating func next() -> [UInt8]? {
-        var piece = [UInt8](repeating: 0, count: 1 << 14)
-        while true {
-            if let end = received.firstIndex(of: 0x0A) {
-                let line = Array(received[..<end])
-                received.removeSubrange(...end)
-                return line
-            }
-            let count = read(descriptor, &piece, piece.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0, received.count < 1 << 24 else { return nil }
-            received += piece[..<count]
         }
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 import LifeboatCore
 import LifeboatSystem
 
-/// A guest that may be frozen still, and that no process outside can reach.
+/// A guest that may be frozen or paused still, and that no process outside can reach.
 ///
 /// It is left in a file of the run directory, for the next run and for whoever looks; the guardian
 /// takes it away when it reaches the guest after all.
@@ -15,25 +15,17 @@ public struct GuardianAlarm: Sendable, Equatable, Codable {
     /// Milliseconds since 1970.
     public var time: UInt64
     public var message: String
+    /// Whether it was paused instead of frozen.
+    public var isPaused: Bool?
 
     /// One sentence with what to do.
     public var advice: String {
-        "look at \(machine)'s console; where its agent is dead, reset the machine"
+        if isPaused == true { return "resume \(machine) by its hypervisor" }
+        return "look at \(machine)'s console; where its agent is dead, reset the machine"
     }
 
     private static func path(_ machine: String, _ directory: String) -> String {
-        "\(directory)/\(prefix)\(fileName(machine)).json"
-    }
-
-    /// A machine's name with what a file's name cannot have written as numbers.
-    static func fileName(_ machine: String) -> String {
-        machine.utf8.map { byte in
-            let isPlain =
-                byte == 0x2D || byte == 0x2E || byte > 0x7F
-                || Character(UnicodeScalar(byte)).isLetter
-                || Character(UnicodeScalar(byte)).isNumber
-            return isPlain ? String(decoding: [byte], as: UTF8.self) : "%\(String(byte, radix: 16))"
-        }.joined()
+        "\(directory)/\(prefix)\(MachineFileName.encode(machine)).json"
     }
 
     func write(in directory: String) throws(LifeboatError) {
@@ -59,7 +51,8 @@ public struct GuardianAlarm: Sendable, Equatable, Codable {
                 return alarm
             }
             return GuardianAlarm(
-                machine: String(name.dropFirst(prefix.count).dropLast(5)),
+                machine: MachineFileName.decode(
+                    String(name.dropFirst(prefix.count).dropLast(5))),
                 address: GuestAgentAddress(), time: 0, message: "its guest may be frozen")
         }
     }

@@ -6,16 +6,22 @@ import LifeboatSystem
 /// A guardian whose run died goes on watching for a while. Meanwhile another run may freeze the
 /// guest, and thawing that would spoil its point; that run's own guardian thaws whatever is frozen.
 struct GuardianClaim: Sendable {
-    private let path: String
+    let path: String
     private let mark: String
 
     /// Takes the machine over from the guardian before.
-    init(machine: String, in directory: String) {
-        path = "\(directory)/guardian-\(GuardianAlarm.fileName(machine))"
+    ///
+    /// `place`: where it is reached, since machines of two hosts may have one name.
+    init(machine: String, place: String, in directory: String) {
+        path = Self.path(machine: machine, place: place, in: directory)
         mark = Identifier.random().hex
         // Without it nobody is told, and the other one stays.
         try? Files.makeDirectories(directory)
         try? Files.writeAtomically(path, Array(mark.utf8))
+    }
+
+    static func path(machine: String, place: String, in directory: String) -> String {
+        "\(directory)/guardian-" + MachineFileName.encode("\(machine)@\(place)")
     }
 
     /// Whether another guardian has taken it over.

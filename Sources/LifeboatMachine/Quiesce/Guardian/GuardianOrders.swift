@@ -8,25 +8,31 @@ public struct GuardianOrders: Sendable, Equatable, Codable {
         /// Its index in the group.
         public var index: Int
         public var name: String
+        /// Where its agent is reached.
         public var address: GuestAgentAddress
+        /// Where the machine itself is reached; that is what resuming needs.
+        public var machine: MachineAddress?
         /// It is thawed so many seconds after the guardian is ready.
         public var deadlineSeconds: Double
         /// Whether it is paused instead of frozen.
         public var isPaused: Bool
 
         public init(
-            index: Int, name: String, address: GuestAgentAddress, deadlineSeconds: Double,
-            isPaused: Bool
+            index: Int, name: String, address: GuestAgentAddress,
+            machine: MachineAddress? = nil, deadlineSeconds: Double, isPaused: Bool
         ) {
             self.index = index
             self.name = name
             self.address = address
+            self.machine = machine
             self.deadlineSeconds = deadlineSeconds
             self.isPaused = isPaused
         }
     }
 
     public var guests: [Guest]
+    /// What is to be ended where the run dies before it has done so.
+    public var snapshots: [SnapshotRemains]
     /// Where alarms are left for the next run.
     public var runDirectory: String
     /// The process that freezes.
@@ -35,9 +41,11 @@ public struct GuardianOrders: Sendable, Equatable, Codable {
     public var lingerSeconds: Double
 
     public init(
-        guests: [Guest], runDirectory: String, parent: Int32, lingerSeconds: Double = 60
+        guests: [Guest], snapshots: [SnapshotRemains] = [], runDirectory: String, parent: Int32,
+        lingerSeconds: Double = 60
     ) {
         self.guests = guests
+        self.snapshots = snapshots
         self.runDirectory = runDirectory
         self.parent = parent
         self.lingerSeconds = lingerSeconds
@@ -70,4 +78,6 @@ public protocol GuardianStarting: Sendable {
 public protocol GuardianHandle: Sendable {
     /// Tells it which guests are known to run; it looks after the others for a while still.
     func release(running: [Int])
+    /// Tells it that the run has ended its snapshots: nothing is left to be ended.
+    func finish()
 }

@@ -69,5 +69,7 @@ public struct GuardianProcess: GuardianStarting {
             let words = ["release"] + running.map { "\($0)" }
             child.write(Array((words.joined(separator: " ") + "\n").utf8))
         }
+
+        func finish() { child.write(Array("finished\n".utf8)) }
     }
 }
