@@ -87,17 +87,21 @@ import Testing
     }
 
     @Test func `machines of one name at two places do not take each other over`() throws {
-        let first = try guardian().start(orders(), timeoutSeconds: 60)
         var other = SnapshotRemains.sample(folder.path)
         other.address.monitor = folder.file("other")
         other.snapshot = "0000000000000002"
-        var second = orders()
-        second.snapshots = [other]
-        do { _ = try guardian().start(second, timeoutSeconds: 60) }
-        #expect(eventually { log.contains("end 0000000000000002") })
-        #expect(!log.contains(end))
-        first.finish()
+        var more = orders()
+        more.snapshots = [other]
+        let second: any GuardianHandle
+        do {
+            let first = try guardian().start(orders(), timeoutSeconds: 60)
+            first.release(running: [])
+            second = try guardian().start(more, timeoutSeconds: 60)
+        }
+        #expect(eventually { log == [end] })
+        second.finish()
         #expect(eventually { hasGuardianEnded })
+        #expect(log == [end])
     }
 
     @Test(arguments: [QuiescePolicy.pause, .crash, .prefer])
