@@ -82,8 +82,10 @@ extension LibvirtMachine {
         let isLocal = HypervisorAddress(connection.uri).isLocal
         let directories =
             isLocal ? [remains.runDirectory, remains.scratchDirectory] : [remains.runDirectory]
-        for directory in Set(directories) where Files.exists("\(directory)/\(own)") {
-            try Files.removeTree("\(directory)/\(own)")
+        for directory in Set(directories) {
+            do throws(LifeboatError) { try Files.removeTree("\(directory)/\(own)") } catch {
+                guard error.code == .missing else { throw error }
+            }
         }
         if !isLocal { try connection.removeFolders { $0 == own } }
     }

@@ -350,10 +350,10 @@ extension LibvirtMachine {
         let (hasJob, hasSnapshot, xml) = state.withLock { ($0.hasJob, $0.hasSnapshot, $0.xml) }
         attempt("the backup job of \(name) is left") { () throws(LifeboatError) in
             let domain = try domain()
-            guard hasJob, let job = try domain.backupXML(),
-                job.contains("/\(Self.prefix(request.line))\(request.snapshot)/")
-            else { return }
-            try domain.abortJob()
+            guard hasJob else { return }
+            // As long as it ends, libvirt removes its scratch files.
+            _ = try Self.endJob(
+                domain, of: "/\(Self.prefix(request.line))\(request.snapshot)/")
         }
         warnings += removeFolders(request)
         guard hasSnapshot else { return warnings }

@@ -64,8 +64,11 @@ struct GuardedGuest {
             if now > end { return isRunning }
             let seen = wish
             // Where it runs, it is enough to look now and then.
-            wish = guardian.wait(
-                seconds: isRunning ? interval * 4 : interval, while: { $0 == seen })
+            let pause = Deadline(seconds: isRunning ? interval * 4 : interval)
+            repeat {
+                wish = guardian.wait(
+                    seconds: min(pause.seconds, GuardianClaim.lookSeconds), while: { $0 == seen })
+            } while wish == seen && !pause.hasPassed && (seen == .wait || !claim.isTakenOver)
         }
     }
 

@@ -48,7 +48,10 @@ struct GuardedSnapshot {
                         + "run has to do it: \(failure)")
                 return false
             }
-            Threads.sleep(seconds: min(Self.pauseSeconds, orders.lingerSeconds))
+            let pause = Deadline(seconds: min(Self.pauseSeconds, orders.lingerSeconds))
+            while !pause.hasPassed, !claim.isTakenOver {
+                Threads.sleep(seconds: min(pause.seconds, GuardianClaim.lookSeconds))
+            }
         }
         return true
     }

@@ -6,6 +6,9 @@ import LifeboatSystem
 /// A guardian whose run died goes on watching for a while. Meanwhile another run may freeze the
 /// guest, and thawing that would spoil its point; that run's own guardian thaws whatever is frozen.
 struct GuardianClaim: Sendable {
+    /// A claim goes with the run that it is of, so it is looked at more often than any run ends.
+    static let lookSeconds = 0.2
+
     let path: String
     private let mark: String
 
