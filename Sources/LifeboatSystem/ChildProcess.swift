@@ -17,6 +17,9 @@ public final class ChildProcess: Sendable {
         public var keepsInputOpen = false
         /// Its whole environment; this process's own when `nil`.
         public var environment: [String: String]?
+        /// Whether it writes its standard error where this process does, so that nothing of it is
+        /// kept.
+        public var sharesErrorOutput = false
         /// Whether it leads a session of its own and goes on when this process ends.
         public var isDetached = false
         /// Bytes kept of each of its outputs: of standard output the first, of standard error the
@@ -76,6 +79,8 @@ public final class ChildProcess: Sendable {
         }
         let input = try Self.makePipe(name)
         let output: (read: Int32, write: Int32)
+        // There may be no standard error to share.
+        let isShared = launch.sharesErrorOutput && fcntl(STDERR_FILENO, F_GETFD) >= 0
         let error: (read: Int32, write: Int32)
         do throws(LifeboatError) {
             output = try Self.makePipe(name)
@@ -84,13 +89,14 @@ public final class ChildProcess: Sendable {
             throw error
         }
         do throws(LifeboatError) {
-            error = try Self.makePipe(name)
+            error = isShared ? (-1, -1) : try Self.makePipe(name)
         } catch {
             Self.closeAll([input.read, input.write, output.read, output.write])
             throw error
         }
         let child = Spawner.spawn(
-            path, launch, input: input.read, output: output.write, error: error.write)
+            path, launch, input: input.read, output: output.write,
+            error: isShared ? STDERR_FILENO : error.write)
         Self.closeAll([input.read, output.write, error.write])
         guard child.identifier > 0 else {
             Self.closeAll([input.write, output.read, error.read])
@@ -98,7 +104,11 @@ public final class ChildProcess: Sendable {
         }
         identifier = child.identifier
         drain(output.read, limit: launch.outputLimit, keepsLast: false)
-        drain(error.read, limit: launch.outputLimit, keepsLast: true)
+        if isShared {
+            state.withLock { $0.drained += 1 }
+        } else {
+            drain(error.read, limit: launch.outputLimit, keepsLast: true)
+        }
         if launch.keepsInputOpen {
             state.withLock { $0.input = input.write }
             write(launch.input)
@@ -245,7 +255,7 @@ public final class ChildProcess: Sendable {
     }
 
     private static func closeAll(_ descriptors: [Int32]) {
-        for descriptor in descriptors { close(descriptor) }
+        for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
     }
 
     private func drain(_ descriptor: Int32, limit: Int, keepsLast: Bool) {

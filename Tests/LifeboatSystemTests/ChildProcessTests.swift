@@ -1,3 +1,4 @@
+import Glibc
 import LifeboatCore
 import Testing
 
@@ -27,6 +28,21 @@ import Testing
         let result = try ChildProcess.run(launch, timeoutSeconds: 60)
         #expect(result.isSuccess && result.output.count == 1000)
     }
+
+    @Test func `standard error may be the one of this process`() throws {
+        var launch = ChildProcess.Launch(["/bin/sh", "-c", "readlink /proc/$$/fd/2"])
+        #expect(try ChildProcess.run(launch, timeoutSeconds: 60).output != Self.ownError)
+        launch.sharesErrorOutput = true
+        let result = try ChildProcess.run(launch, timeoutSeconds: 60)
+        #expect(result.isSuccess && result.output == Self.ownError)
+    }
+
+    /// Where standard error of this process leads, as `readlink` prints it.
+    private static let ownError: [UInt8] = {
+        var characters = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/fd/2", &characters, characters.count)
+        return characters.prefix(max(0, count)).map { UInt8(bitPattern: $0) } + [0x0A]
+    }()
 
     @Test func `more input than a pipe holds arrives`() throws {
         var launch = ChildProcess.Launch(["/bin/sh", "-c", "wc -c"])
