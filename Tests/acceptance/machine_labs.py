@@ -11,7 +11,7 @@ from harness import *
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from guests.domain import same_bytes  # noqa: E402
+from guests.domain import Domain, same_bytes  # noqa: E402
 from guests.host import Host  # noqa: E402
 from guests.link import Link  # noqa: E402
 from servers.process import run as run_tool  # noqa: E402
@@ -20,6 +20,17 @@ from servers.server import start_all, stop_all  # noqa: E402
 
 HOSTS = []
 PARTITION_START = MIB
+PLAIN = """<domain type='qemu'><name>{name}</name><memory unit='{unit}'>64</memory><vcpu>1</vcpu>
+  <os>{system}</os><features><acpi/></features>{more}
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}
+    {disk}
+    <controller type='usb' model='none'/><memballoon model='none'/></devices></domain>"""
+BIOS = "<type arch='x86_64' machine='pc'>hvm</type>"
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+TEMPLATE = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+UEFI = """<type arch='x86_64' machine='q35'>hvm</type>
+  <loader readonly='yes' type='pflash'>{firmware}</loader><nvram template='{template}'>{variables}</nvram>"""
+TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
 LEVELS = ["none", "crash", "filesystem", "application"]
 
 
@@ -237,6 +248,53 @@ def expect_thawed(domain, within):
     domain.records_go_on(within)
     if domain.agent and domain.agent_answers():
         equal(domain.ask_agent("guest-fsfreeze-status"), "thawed", f"{domain.name}'s file systems")
+
+
+def host_alone():
+    """The suite's host, whether guests with a system of their own are on it or not."""
+    with Site.lock:
+        if Site.host is None:
+            [Site.host] = run_hosts(Host("host"))
+        return Site.host
+
+
+def plain(host, name, unit="MiB", system=BIOS, devices="", more="", disk=None):
+    """A machine without a system of its own, shut off, with a small disk or the one of that XML."""
+    if disk is None:
+        os.makedirs(host.path("disks", name), exist_ok=True)
+        path = host.path("disks", name, "vda.qcow2")
+        run_tool(["qemu-img", "create", "-q", "-f", "qcow2", path, "8M"])
+        run_tool(["qemu-io", "-f", "qcow2", "-c", f"write -P {random.randrange(1, 256)} 1M 1M", path])
+        disk = Domain.disk_xml("vda", path)
+    definition = PLAIN.format(name=name, unit=unit, disk=disk, system=system, devices=devices, more=more)
+    host.virsh("define", host.write("plain.xml", definition))
+    return host.adopt(name)
+
+
+def bytes_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def sum_of(path):
+    return hashlib.sha256(bytes_of(path)).hexdigest()
+
+
+def tree_of(folder):
+    """Sums of all files below a folder, but for locks."""
+    return {os.path.relpath(os.path.join(place, name), folder): sum_of(os.path.join(place, name))
+            for place, _, names in os.walk(folder) for name in names if name != ".lock"}
+
+
+def recover(lab, point, *options, **run):
+    return lab.run("recover", point, "--to", "libvirt", "--recovery-key-file", lab.recovery, *options,
+                   timeout=600, **run)
+
+
+def folder_of(lab):
+    path = lab.path(f"machines-{random.getrandbits(32):x}")
+    os.makedirs(path)
+    return path
 
 
 def forget_checkpoints(domain):

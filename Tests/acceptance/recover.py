@@ -9,19 +9,6 @@ import time
 
 from machine_labs import *
 
-PLAIN = """<domain type='qemu'><name>{name}</name><memory unit='{unit}'>64</memory><vcpu>1</vcpu>
-  <os>{system}</os><features><acpi/></features>
-  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}
-    <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>
-      <target dev='vda' bus='virtio'/></disk>
-    <controller type='usb' model='none'/><memballoon model='none'/></devices></domain>"""
-BIOS = "<type arch='x86_64' machine='pc'>hvm</type>"
-FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-TEMPLATE = "/usr/share/OVMF/OVMF_VARS_4M.fd"
-UEFI = """<type arch='x86_64' machine='q35'>hvm</type>
-  <loader readonly='yes' type='pflash'>{firmware}</loader><nvram template='{template}'>{variables}</nvram>"""
-TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
-
 CHECKS = ["--check", "agent", "--check", "http:/cgi-bin/status=number"]
 
 
@@ -49,17 +36,6 @@ class Source:
             return cls.made
 
 
-def recover(lab, point, *options, **run):
-    return lab.run("recover", point, "--to", "libvirt", "--recovery-key-file", lab.recovery, *options,
-                   timeout=600, **run)
-
-
-def folder_of(lab):
-    path = lab.path(f"machines-{random.getrandbits(32):x}")
-    os.makedirs(path)
-    return path
-
-
 def adopted(name):
     """The new guest, with the address that it has now."""
     domain = Site.host.adopt(name)
@@ -76,46 +52,12 @@ def adopted(name):
     return domain
 
 
-def host_alone():
-    """The suite's host, whether guests with a system of their own are on it or not."""
-    with Site.lock:
-        if Site.host is None:
-            [Site.host] = run_hosts(Host("host"))
-        return Site.host
-
-
-def plain(host, name, unit="MiB", system=BIOS, devices=""):
-    """A machine without a system of its own, shut off, with a small disk."""
-    os.makedirs(host.path("disks", name))
-    disk = host.path("disks", name, "vda.qcow2")
-    run_tool(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"])
-    run_tool(["qemu-io", "-f", "qcow2", "-c", f"write -P {random.randrange(1, 256)} 1M 1M", disk])
-    path = host.write(f"{name}.xml", PLAIN.format(name=name, unit=unit, disk=disk, system=system, devices=devices))
-    host.virsh("define", path)
-    return host.adopt(name)
-
-
 def state_of(name):
     return Site.host.attempt(["virsh", "-q", "-c", "qemu:///system", "domstate", name])[1].strip()
 
 
 def sessions(lab):
     return lab.run("recover", "--sessions", *lab.secret).expect(0).json["sessions"]
-
-
-def bytes_of(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def sum_of(path):
-    return hashlib.sha256(bytes_of(path)).hexdigest()
-
-
-def tree_of(folder):
-    """Sums of all files below a folder, but for locks."""
-    return {os.path.relpath(os.path.join(place, name), folder): sum_of(os.path.join(place, name))
-            for place, _, names in os.walk(folder) for name in names if name != ".lock"}
 
 
 def expect_sound(domain):

@@ -94,9 +94,14 @@ class Domain(Inside):
         return ElementTree.fromstring(self.host.virsh("dumpxml", self.name))
 
     def disk_files(self):
-        """The file of each disk at present, by target."""
-        return {disk.find("target").get("dev"): disk.find("source").get("file")
-                for disk in self.xml().iter("disk") if disk.find("source") is not None}
+        """The file or device of each disk at present, by target."""
+        found = {}
+        for disk in self.xml().iter("disk"):
+            source = disk.find("source")
+            path = None if source is None else source.get("file") or source.get("dev")
+            if path:
+                found[disk.find("target").get("dev")] = path
+        return found
 
     # Its life.
 

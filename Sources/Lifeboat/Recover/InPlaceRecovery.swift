@@ -33,7 +33,9 @@ struct InPlaceRecovery {
         for machine in try source.machines() { plans.append(try plan(machine)) }
         var result = RecoverResult(point: source.point.id, machines: [])
         result.isDryRun = source.options.isDryRun
-        result.obstacles = plans.flatMap { plan in plan.obstacles.map { "\(plan.name): \($0)" } }
+        result.obstacles =
+            (RecoveryPlanner.elsewhere(connection).map { [$0] } ?? [])
+            + plans.flatMap { plan in plan.obstacles.map { "\(plan.name): \($0)" } }
         if source.options.isDryRun {
             result.machines = plans.map {
                 .init(original: $0.original, name: $0.name, uuid: $0.domain?.uuid ?? "")
@@ -74,8 +76,7 @@ struct InPlaceRecovery {
             let present = devices?.all("disk").first {
                 $0["target"]?.attribute("dev") == disk.name
             }
-            let path = present?["source"]?.attribute("file") ?? present?["source"]?.attribute("dev")
-            guard let path else {
+            guard let path = present?["source"].flatMap(place) else {
                 plan.obstacles.append("it has no disk \(disk.name) in a file or device")
                 continue
             }
@@ -89,7 +90,7 @@ struct InPlaceRecovery {
                 plan.obstacles.append("disk \(disk.name) is neither raw nor qcow2")
                 continue
             }
-            let information = try ImageTool.information(path)
+            let information = try ImageTool.information(path, format: format.rawValue)
             if information.size != volume.size {
                 plan.obstacles.append(
                     "disk \(disk.name) has \(information.size) bytes, and the point "
@@ -101,6 +102,14 @@ struct InPlaceRecovery {
             plan.obstacles.append("none of its disks is asked for")
         }
         return plan
+    }
+
+    /// Where a disk is: a file or device, or a volume of a storage pool that is one.
+    private func place(_ source: XMLTree) -> String? {
+        if let pool = source.attribute("pool"), let volume = source.attribute("volume") {
+            return try? connection.volumePath(pool: pool, volume: volume)
+        }
+        return source.attribute("file") ?? source.attribute("dev")
     }
 
     private func rollBack(
@@ -120,7 +129,9 @@ struct InPlaceRecovery {
         }
         for disk in plan.disks {
             if disk.format == .qcow2 {
-                for bitmap in try ImageTool.information(disk.path).bitmaps
+                for bitmap in try ImageTool.information(
+                    disk.path, format: ImageFormat.qcow2.rawValue
+                ).bitmaps
                 where bitmap.name.hasPrefix(Self.ownPrefix) {
                     try ImageTool.removeBitmap(bitmap.name, of: disk.path)
                 }

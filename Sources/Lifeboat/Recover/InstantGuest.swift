@@ -46,7 +46,7 @@ final class InstantDomain: InstantGuest {
         switch try domain.state() {
         case .shutOff, .crashed: return .off
         case .paused:
-            guard try domain.isStoppedByError() else { return .paused }
+            guard try domain.isPausedByDiskError() else { return .paused }
             return .stopped(hasNoSpace: try domain.diskErrors().values.contains(true))
         default: return .running
         }

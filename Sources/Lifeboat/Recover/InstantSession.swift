@@ -124,7 +124,8 @@ final class InstantSession {
     private func complete() throws(LifeboatError) {
         for machine in record.machines {
             for disk in machine.disks {
-                let information = try ImageTool.information(disk.path)
+                let information = try ImageTool.information(
+                    disk.path, format: ImageFormat.qcow2.rawValue)
                 if let backing = information.backing {
                     throw LifeboatError(
                         .internalFault, "disk \(disk.target) still needs \(backing)",

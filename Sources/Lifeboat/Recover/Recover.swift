@@ -166,13 +166,13 @@ struct MachineRecovery {
             try Files.writeAtomically(file.path, file.bytes, replace: false)
             made.files.append(file.path)
         }
+        made.replaced = plan.replaced
+        try plan.replaced?.prepare()
         if let tpm = plan.tpm { try unpack(tpm, made) }
         if case .pool(let name) = options.place { try connection.refreshStoragePool(name: name) }
-        if let replaced = plan.replaced {
-            made.replacedDefinition = try replaced.xml([.inactive, .secure])
-        }
         let domain = try connection.defineDomain(xml: xml)
-        if plan.replaced == nil { made.domain = domain }
+        made.domain = domain
+        try plan.replaced?.giveWay()
         result.state = "defined"
         guard options.starts || options.isInstant else { return }
         do throws(LifeboatError) {
@@ -230,8 +230,8 @@ final class MadeThings {
     var folders: [String] = []
     var domain: LibvirtDomain?
     var isStarted = false
-    /// The definition that gave way.
-    var replacedDefinition: String?
+    /// What gives way, or has.
+    var replaced: ReplacedDomain?
     private let source: RecoverySource
     private let connection: LibvirtConnection
 
@@ -244,19 +244,23 @@ final class MadeThings {
     func takeBack(after error: LifeboatError) -> LifeboatError {
         if let domain {
             if isStarted { try? domain.destroy() }
-            try? domain.undefine([.checkpointMetadata, .keepsVariables])
+            if replaced == nil { try? domain.undefine([.checkpointMetadata, .keepsVariables]) }
         }
-        if let replacedDefinition { _ = try? connection.defineDomain(xml: replacedDefinition) }
         for folder in folders { try? Files.removeTree(folder) }
         for path in files where Files.exists(path) { try? Files.remove(path) }
+        var advice = [error.advice, replaced?.putBack(connection)]
         let goesOn: Set<LifeboatError.Code> = [.cancelled, .unavailable, .damaged, .suspended]
-        guard goesOn.contains(error.code), domain == nil, !images.isEmpty else {
+        if goesOn.contains(error.code), domain == nil, !images.isEmpty {
+            advice.append("what was written of its disks stays: go on with --resume")
+        } else {
             for image in images { image.discard() }
-            return error
         }
+        if case .pool(let name) = source.options.place {
+            try? connection.refreshStoragePool(name: name)
+        }
+        let told = advice.compactMap { $0 }.joined(separator: "; ")
         return LifeboatError(
             error.code, error.message, subject: error.subject, cause: error.cause,
-            advice: [error.advice, "what was written of its disks stays: go on with --resume"]
-                .compactMap { $0 }.joined(separator: "; "))
+            advice: told.isEmpty ? nil : told)
     }
 }

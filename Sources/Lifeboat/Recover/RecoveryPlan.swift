@@ -31,7 +31,7 @@ struct RecoveryPlan {
     var warnings: [String] = []
     var obstacles: [String] = []
     /// The domain whose definition gives way.
-    var replaced: LibvirtDomain?
+    var replaced: ReplacedDomain?
 
     /// The new definition.
     func definition() throws(LifeboatError) -> String {
@@ -68,24 +68,64 @@ struct RecoveryPlanner {
             directory = Self.wholePath(path)
             if !Files.isDirectory(path) { obstacles.append("there is no directory \(path)") }
         case .pool(let name):
-            let pool = try connection.storagePools().first { $0.name == name }
-            directory = pool?.path
-            if pool == nil {
-                obstacles.append("this host has no storage pool \(name)")
-            } else if pool?.isActive == false {
-                obstacles.append("storage pool \(name) is not active: start it")
-            } else if !(pool?.path.map(Files.isDirectory) ?? false) {
-                obstacles.append("storage pool \(name) is no folder")
-            }
+            (directory, obstacles) = Self.folder(of: name, try connection.storagePools())
         case nil:
             directory = nil
             obstacles.append("it is not said where new disks go: give --directory or --pool")
         }
+        if let elsewhere = Self.elsewhere(connection) { obstacles.append(elsewhere) }
         if source.options.isInstant || source.options.format == .qcow2 {
             for program in ["qemu-img", "qemu-nbd"] where ChildProcess.find(program) == nil {
                 obstacles.append("there is no program \(program): install qemu-utils")
             }
         }
+    }
+
+    /// What is said where the hypervisor is not on this host.
+    static func elsewhere(_ connection: LibvirtConnection) -> String? {
+        connection.isLocal
+            ? nil
+            : "the machines of \(connection.uri) are on another host: recover there, where their "
+                + "disks are"
+    }
+
+    /// A storage pool's folder, or what is wrong with it.
+    private static func folder(
+        of name: String, _ pools: [LibvirtConnection.StoragePool]
+    ) -> (path: String?, obstacles: [String]) {
+        guard let pool = pools.first(where: { $0.name == name }) else {
+            let names = pools.map(\.name).joined(separator: ", ")
+            return (
+                nil,
+                [
+                    "this host has no storage pool \(name)"
+                        + (names.isEmpty ? "" : "; it has \(names)")
+                ]
+            )
+        }
+        // The folder of a pool of devices is no place for files: it is in memory.
+        guard pool.isFolder, let path = pool.path else {
+            return (
+                nil,
+                [
+                    "storage pool \(name) is of the kind \(pool.kind), and new disks are files: "
+                        + "name one of the kind dir, fs or netfs, or a folder with --directory"
+                ]
+            )
+        }
+        guard pool.isActive else {
+            return (
+                nil,
+                [
+                    "storage pool \(name) is not active: "
+                        + "`virsh pool-start \(ShellWord.quoted(name))`"
+                ]
+            )
+        }
+        guard Files.isDirectory(path) else {
+            return (nil, ["\(path), the folder of storage pool \(name), is not there"])
+        }
+        return (path, [])
     }
 
     private static func wholePath(_ path: String) -> String { Files.realPath(path) ?? path }
@@ -138,7 +178,7 @@ struct RecoveryPlanner {
                 .init(target: disk.name, volume: try source.volume(volume), path: path))
             images[disk.name] = .init(path: path, format: format)
         }
-        var (uuid, notes, problems, replaced) = try identity(name, description.uuid)
+        var (uuid, notes, problems, replaced) = try identity(name, description.uuid, folder)
         let recipe = DomainRecipe(
             name: name, uuid: uuid, images: images, host: offer, fileExists: Files.exists)
         var plan = RecoveryPlan(
@@ -153,7 +193,11 @@ struct RecoveryPlanner {
         let outcome = try plan.recipe.apply(to: machine.domain)
         notes += outcome.warnings
         problems += outcome.obstacles
-        for path in disks.map(\.path) + plan.files.map(\.path) {
+        if let tpm = plan.tpm, replaced == nil, Files.exists(tpm.path) {
+            problems.append("\(tpm.path), where the state of its TPM goes, exists: move it away")
+        }
+        let kept = replaced.map { [$0.file] } ?? []
+        for path in disks.map(\.path) + plan.files.map(\.path) + kept {
             let partial = path + RestoreTarget.partialEnding
             if Files.exists(path), !options.resumes {
                 problems.append("\(path) exists already")
@@ -164,7 +208,7 @@ struct RecoveryPlanner {
             }
         }
         if disks.isEmpty { notes.append("none of its disks is brought back") }
-        let conflicts = try conflicts(outcome.xml, except: replaced)
+        let conflicts = try conflicts(outcome.xml, except: replaced?.domain)
         plan.warnings = notes + conflicts.warnings
         plan.obstacles = problems + conflicts.obstacles
         return plan
@@ -172,9 +216,9 @@ struct RecoveryPlanner {
 
     /// Its UUID here, and what is in the way of name and UUID.
     private func identity(
-        _ name: String, _ old: String?
+        _ name: String, _ old: String?, _ folder: String
     ) throws(LifeboatError) -> (
-        uuid: String, notes: [String], problems: [String], replaced: LibvirtDomain?
+        uuid: String, notes: [String], problems: [String], replaced: ReplacedDomain?
     ) {
         if let present = domains.first(where: { $0.name == name }) {
             guard options.replaces else {
@@ -186,20 +230,9 @@ struct RecoveryPlanner {
                     ], nil
                 )
             }
-            guard try !present.isActive() else {
-                return (present.uuid, [], ["domain \(name) runs: it is not replaced"], nil)
-            }
-            guard try present.checkpoints().isEmpty else {
-                return (
-                    present.uuid, [],
-                    ["domain \(name) has checkpoints: roll it back with --in-place"], nil
-                )
-            }
-            return (
-                present.uuid,
-                ["the definition of \(name) that is here gives way; its disks stay where they are"],
-                [], present
-            )
+            let replaced = ReplacedDomain(
+                present, folder: folder, tpmDirectory: options.tpmDirectory)
+            return (present.uuid, [replaced.note], try replaced.obstacles(), replaced)
         }
         guard let old, !old.isEmpty else { return (DomainRecipe.newUUID(), [], [], nil) }
         if let other = domains.first(where: { $0.uuid == old }) {

@@ -33,7 +33,17 @@ struct RecoverySource {
         operations.warn(log.problems + catalog.problems)
         self.operations = operations
         self.options = options
-        point = try catalog.find(options.point) { options.filter.accepts($0) }
+        let named = Set(options.machines)
+        let hold = { (point: Point) in
+            options.filter.accepts(point)
+                && named.isSubset(of: point.body.machines.map(\.name))
+        }
+        // `latest` of the machines that are named; where no point has them, that is told of the
+        // latest of all.
+        let isNarrowed = options.point == "latest" && catalog.points.contains(where: hold)
+        point = try catalog.find(options.point) {
+            isNarrowed ? hold($0) : options.filter.accepts($0)
+        }
         repository = try opened.inDomain(point.record.domain)
         index = try operations.openIndex(repository, log: log)
         packs = try PackCache(repository)

@@ -1,11 +1,17 @@
 internal import LifeboatCore
+internal import LifeboatSystem
 internal import LifeboatVolume
 
 /// What `MachineDoctor` looks at in one domain.
 struct DomainExamination {
     private let domain: LibvirtDomain
     private let xml: DomainXML
+    private let state: LibvirtDomain.State
     private let isActive: Bool
+    /// Whether its files are at hand.
+    private let isLocal: Bool
+    /// For commands that are told.
+    private let word: String
 
     private static let agentSeconds = 5.0
     private static let imageSeconds = 30.0
@@ -13,13 +19,24 @@ struct DomainExamination {
     init(_ domain: LibvirtDomain) throws(LifeboatError) {
         self.domain = domain
         xml = try DomainXML(parsing: try domain.xml(), subject: domain.name)
+        state = try domain.state()
         isActive = try domain.isActive()
+        isLocal = domain.connection.isLocal
+        word = ShellWord.quoted(domain.name)
     }
 
     func findings() throws(LifeboatError) -> [MachineFinding] {
         var findings: [MachineFinding] = []
         for disk in xml.disks { findings += examine(disk) + errorPolicy(disk) }
-        findings += agent()
+        findings += try life()
+        if xml.disks.contains(where: { LibvirtMachine.omission($0) == nil }) {
+            findings += agent()
+        } else {
+            findings.append(
+                finding(
+                    .advice, "disks",
+                    "none of its disks is backed up: its points hold its definition only"))
+        }
         findings += try checkpoints()
         findings += try job()
         return findings
@@ -39,28 +56,54 @@ struct DomainExamination {
         if let why = LibvirtMachine.omission(disk) {
             return [finding(.good, "disks", "\(name) is not backed up: \(why)")]
         }
+        let path: String?
+        do throws(LifeboatError) {
+            path = try domain.connection.path(of: disk)
+        } catch {
+            return [
+                finding(
+                    .problem, "disks",
+                    "\(name), \(disk.source ?? ""), is not here: " + (error.cause ?? error.message),
+                    "see that its storage pool is active: `virsh pool-list --all`")
+            ]
+        }
+        if let path, isLocal, !Files.exists(path) {
+            return [
+                finding(
+                    .problem, "disks", "\(name) is not here, so it cannot be backed up: \(path)",
+                    "bring it back, or leave it out with `--exclude-disk \(name)`")
+            ]
+        }
+        if path == nil, !isActive {
+            return [
+                finding(
+                    .problem, "disks",
+                    "\(name) is on \(disk.kind) storage, which can be read only while the machine "
+                        + "runs",
+                    "start it for its backups, paused if need be, or leave that disk out with "
+                        + "`--exclude-disk \(name)`")
+            ]
+        }
         guard disk.format == "qcow2" else {
             return [
                 finding(
                     .advice, "disks",
                     "\(name) has the format \(disk.format), so all of it is read each time",
-                    disk.format == "raw"
-                        ? "while the machine is shut off, `lifeboat machines track \(xml.name) "
-                            + "\(disk.target)` lets it keep a record of changes"
-                        : "convert it to qcow2 while the machine is shut off: "
-                            + "`qemu-img convert -O qcow2`")
+                    incrementally(disk))
             ]
         }
-        guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {
+        guard let path, isLocal else {
             return [finding(.good, "disks", "\(name) can be read incrementally")]
         }
         guard
-            let image = try? ImageTool.information(path, timeoutSeconds: Self.imageSeconds)
+            let image = try? ImageTool.information(
+                path, format: "qcow2", timeoutSeconds: Self.imageSeconds)
         else {
             return [
                 finding(
-                    .warning, "disks", "\(name) cannot be looked at by this host: \(path)",
-                    "see that qemu-img is installed and that this user may read the image")
+                    .warning, "disks", "\(name) cannot be read as qcow2 by this host: \(path)",
+                    "see that qemu-img is installed, that this user may read the image, and what "
+                        + "`qemu-img info \(ShellWord.quoted(path))` says")
             ]
         }
         var findings: [MachineFinding] = []
@@ -69,8 +112,8 @@ struct DomainExamination {
                 finding(
                     .warning, "disks",
                     "\(name) is qcow2 of the old version, which keeps no record of changes",
-                    "while the machine is shut off: `qemu-img amend -f qcow2 -o compat=1.1 \(path)`"
-                ))
+                    "while the machine is shut off: `qemu-img amend -f qcow2 -o compat=1.1 "
+                        + "\(ShellWord.quoted(path))`"))
         } else {
             findings.append(finding(.good, "disks", "\(name) can be read incrementally"))
         }
@@ -78,12 +121,28 @@ struct DomainExamination {
             findings.append(
                 finding(
                     .warning, "disks",
-                    "\(name) has \(image.snapshotCount) internal snapshots, which "
+                    "\(name) has internal snapshots (\(image.snapshotCount)), which "
                         + "are no part of its points",
                     "going back to one makes the record of changes wrong: the next backup after "
                         + "that should read all; delete those that are not needed"))
         }
         return findings
+    }
+
+    /// How a disk that is not qcow2 could keep a record of changes; `nil` where it cannot.
+    private func incrementally(_ disk: DomainXML.Disk) -> String? {
+        guard disk.format == "raw" else {
+            return "convert it to qcow2 while the machine is shut off: `qemu-img convert -O qcow2`"
+        }
+        guard isLocal, disk.kind == "file" || disk.kind == "block" else { return nil }
+        // There is no place beside a device.
+        let metadata =
+            disk.kind == "block"
+            ? " --metadata "
+                + ShellWord.quoted("/var/lib/libvirt/images/\(domain.name)-\(disk.target).qcow2")
+            : ""
+        return "while the machine is shut off, `lifeboat machines track \(word) "
+            + "\(disk.target)\(metadata)` lets it keep a record of changes"
     }
 
     /// A guest whose write fails for want of room in a scratch file must wait, and not be told.
@@ -100,6 +159,36 @@ struct DomainExamination {
         ]
     }
 
+    // MARK: its life
+
+    private func life() throws(LifeboatError) -> [MachineFinding] {
+        var findings: [MachineFinding] = []
+        if try !domain.isPersistent() {
+            findings.append(
+                finding(
+                    .advice, "definition",
+                    "it has no lasting definition: when it ends, this host knows nothing of it",
+                    "`virsh dumpxml --security-info \(word) > FILE` and `virsh define FILE` make "
+                        + "one"))
+        }
+        if !isActive, try domain.hasManagedSave() {
+            findings.append(
+                finding(
+                    .advice, "saved-memory",
+                    "its memory is saved, and is in no point: its points hold what its disks have, "
+                        + "as after a crash", "start it, and shut it down or let it run"))
+        }
+        guard state == .paused else { return findings }
+        if try domain.isPausedByDiskError() {
+            findings.append(
+                finding(
+                    .problem, "paused", "it stands still because one of its disks had an error",
+                    "see which: `virsh domblkerror \(word)`; mend that, and `virsh resume \(word)`")
+            )
+        }
+        return findings
+    }
+
     // MARK: the agent
 
     private func agent() -> [MachineFinding] {
@@ -114,6 +203,14 @@ struct DomainExamination {
         }
         guard isActive else {
             return [finding(.good, "agent", "it is shut off, and needs no quiescing")]
+        }
+        guard state != .paused else {
+            return [
+                finding(
+                    .advice, "agent",
+                    "it is paused, so its agent cannot answer, and its points are crash-consistent",
+                    "`virsh resume \(word)` lets it run")
+            ]
         }
         let quiescer = LibvirtQuiescer(domain: domain, socket: xml.agentSocket)
         let isFrozen: Bool
@@ -139,7 +236,7 @@ struct DomainExamination {
             return [
                 finding(
                     .problem, "frozen", "its file systems are frozen now: the guest cannot write",
-                    "if no backup of it runs: `virsh domfsthaw \(domain.name)`")
+                    "if no backup of it runs: `virsh domfsthaw \(word)`")
             ]
         }
         var findings = [finding(.good, "agent", "its agent answers, and it can be frozen")]
@@ -177,7 +274,7 @@ struct DomainExamination {
                     .advice, "checkpoints",
                     "another program keeps checkpoints of it: " + foreign.joined(separator: ", "),
                     "if that program is not used any more, delete them: "
-                        + "`virsh checkpoint-delete \(domain.name) NAME`"))
+                        + "`virsh checkpoint-delete \(word) NAME`"))
         }
         guard isActive else { return findings }
         let broken = try LibvirtMachine.bitmaps(domain).values.joined()
@@ -203,7 +300,7 @@ struct DomainExamination {
                     : "another program has a backup job on it, and there can be only one",
                 isOurs
                     ? nil
-                    : "wait until it has ended, or end it: `virsh domjobabort \(domain.name)`")
+                    : "wait until it has ended, or end it: `virsh domjobabort \(word)`")
         ]
     }
 }

@@ -73,7 +73,6 @@ extension MachineInventory.Machine {
     init(_ domain: LibvirtDomain, uri: String) throws(LifeboatError) {
         let state = try domain.state()
         let xml = try DomainXML(parsing: try domain.xml(), subject: domain.name)
-        let isActive = try domain.isActive()
         name = domain.name
         uuid = domain.uuid
         self.state = state.rawValue
@@ -81,13 +80,13 @@ extension MachineInventory.Machine {
         agent =
             !xml.hasAgentChannel
             ? .none : xml.agentState == "connected" ? .connected : .disconnected
-        // Nothing writes to the disks of a machine that is shut off.
-        level = isActive && agent != .connected ? .crash : .filesystem
+        // How one that does not run was shut off is not known, and a paused one cannot be asked.
+        level = state == .running && agent == .connected ? .filesystem : .crash
         foreignCheckpoints = ((try? domain.checkpoints()) ?? []).map(\.name)
             .filter { SnapshotName($0) == nil }
         source =
-            "libvirt:\(domain.name)"
-            + (uri == LibvirtConnection.systemURI ? "" : " --connect '\(uri)'")
+            ShellWord.quoted("libvirt:\(domain.name)")
+            + (uri == LibvirtConnection.systemURI ? "" : " --connect \(ShellWord.quoted(uri))")
         disks = []
         for disk in xml.disks {
             let size = disk.source == nil ? nil : try? domain.blockInformation(disk.target).capacity

@@ -16,8 +16,14 @@ extension LibvirtConnection {
         public var isActive: Bool
         /// As XML.
         public var xml: String
-        /// The folder that its volumes are in; `nil` where it has none.
+        /// What it is made of: `dir`, `fs`, `netfs`, `logical`, `mpath`, ...
+        public var kind: String
+        /// Where its volumes appear; `nil` where that is no path.
         public var path: String?
+
+        /// Whether its volumes are files; those of others are devices, although they appear in a
+        /// folder as well.
+        public var isFolder: Bool { ["dir", "fs", "netfs"].contains(kind) }
     }
 
     // MARK: networks
@@ -116,10 +122,11 @@ extension LibvirtConnection {
                 guard let xml = LibvirtCall.take(virStoragePoolGetXMLDesc(pool.pointer, 0)) else {
                     return nil
                 }
+                let tree = XMLTree.parse(xml)
                 return StoragePool(
                     name: virStoragePoolGetName(pool.pointer).map { String(cString: $0) } ?? "",
                     isActive: virStoragePoolIsActive(pool.pointer) == 1, xml: xml,
-                    path: XMLTree.parse(xml)?["target"]?["path"]?.text)
+                    kind: tree?.attribute("type") ?? "", path: tree?["target"]?["path"]?.text)
             }
         }
         return pools.sorted { $0.name < $1.name }
@@ -132,6 +139,38 @@ extension LibvirtConnection {
             guard let pool = virStoragePoolLookupByName(handle.pointer, name) else { return -1 }
             defer { virStoragePoolFree(pool) }
             return virStoragePoolRefresh(pool, 0)
+        }
+    }
+
+    /// Where a volume of a storage pool is on its host.
+    ///
+    /// - Throws: `.missing` where there is no such pool or volume, `.refused` where the pool is not
+    ///   active.
+    public func volumePath(pool: String, volume: String) throws(LifeboatError) -> String {
+        let handle = handle
+        return try LibvirtCall.text("looking for the volume \(volume) of the pool \(pool)", volume)
+        {
+            guard let pool = virStoragePoolLookupByName(handle.pointer, pool) else { return nil }
+            defer { virStoragePoolFree(pool) }
+            guard let volume = virStorageVolLookupByName(pool, volume) else { return nil }
+            defer { virStorageVolFree(volume) }
+            return virStorageVolGetPath(volume)
+        }
+    }
+
+    /// The file or device of a disk, on the host of the machine; `nil` where it is neither.
+    ///
+    /// - Throws: as `volumePath`.
+    func path(of disk: DomainXML.Disk) throws(LifeboatError) -> String? {
+        guard let source = disk.source else { return nil }
+        switch disk.kind {
+        case "file", "block": return source
+        case "volume":
+            guard let slash = source.firstIndex(of: "/") else { return nil }
+            return try volumePath(
+                pool: String(source[..<slash]),
+                volume: String(source[source.index(after: slash)...]))
+        default: return nil
         }
     }
 }

@@ -68,9 +68,9 @@ public final class LibvirtDomain: Sendable {
         }
     }
 
-    /// Whether it was paused because a write of its guest failed; when it is resumed, the guest's
-    /// write is tried again.
-    public func isPausedByFailedWrite() throws(LifeboatError) -> Bool {
+    /// Whether it stands still because one of its disks had an error; when it is resumed, what its
+    /// guest wrote or read is tried again.
+    public func isPausedByDiskError() throws(LifeboatError) -> Bool {
         let handle = handle
         return try LibvirtCall.run("asking for the state of \(name)", name) {
             var state: Int32 = 0

@@ -31,7 +31,7 @@ extension LibvirtMachine {
     ) throws(LifeboatError) -> Bool {
         guard let job = try domain.backupXML() else { return true }
         guard job.contains(part) else { return false }
-        let isStuck = try domain.isPausedByFailedWrite()
+        let isStuck = try domain.isPausedByDiskError()
         guard isWanted() else { return false }
         var failure: LifeboatError?
         do throws(LifeboatError) {
@@ -61,7 +61,7 @@ extension LibvirtMachine {
         do throws(LifeboatError) {
             try domain.resume(timeoutSeconds: timeoutSeconds)
         } catch {
-            guard try !domain.isPausedByFailedWrite() else { throw error }
+            guard try !domain.isPausedByDiskError() else { throw error }
         }
     }
 

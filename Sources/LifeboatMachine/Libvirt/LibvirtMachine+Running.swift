@@ -243,7 +243,7 @@ extension LibvirtMachine {
             ? Files.availableBytes(request.scratchDirectory) ?? .max
             : state.withLock { $0.freeBytes }
         let limit = request.policy.scratchBytes ?? free / 10 * 9
-        let wasStuck = (try? domain.isPausedByFailedWrite()) ?? false
+        let wasStuck = (try? domain.isPausedByDiskError()) ?? false
         let files = disks.map(\.scratch)
         let directory = request.scratchDirectory
         let watch = ScratchWatch(
@@ -258,7 +258,7 @@ extension LibvirtMachine {
             left: { isLocal ? Files.availableBytes(directory) ?? .max : .max },
             // By now libvirt may have been restarted.
             isStuck: { [self] in
-                !wasStuck && (try? self.domain().isPausedByFailedWrite()) == true
+                !wasStuck && (try? self.domain().isPausedByDiskError()) == true
             }
         ) { [self] why in
             state.withLock {
@@ -270,7 +270,7 @@ extension LibvirtMachine {
             guard let domain = try? self.domain() else { return }
             try? domain.abortJob()
             // Without the job its write needs no room in a scratch file any more.
-            if !wasStuck, (try? domain.isPausedByFailedWrite()) == true { try? domain.resume() }
+            if !wasStuck, (try? domain.isPausedByDiskError()) == true { try? domain.resume() }
         }
         state.withLock { $0.watch = watch }
     }

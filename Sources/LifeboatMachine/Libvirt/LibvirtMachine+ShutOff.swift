@@ -24,7 +24,7 @@ extension LibvirtMachine {
         var disks: [Disk] = []
         var more = notes
         for disk in selected {
-            guard disk.kind == "file" || disk.kind == "block", let path = disk.source else {
+            guard let path = try domain().connection.path(of: disk) else {
                 throw LifeboatError(
                     .refused,
                     "the disk \(disk.target) of \(name) is on \(disk.kind) storage, which can be "

@@ -42,9 +42,4 @@ import Testing
             HypervisorAddress("qemu+tls://a/system?pkipath=/srv/pki").certificates == "/srv/pki")
         #expect(HypervisorAddress("qemu+tls://a/system").certificates == nil)
     }
-
-    @Test(arguments: [("plain", "'plain'"), ("it's", "'it'\\''s'"), ("$(x) ;", "'$(x) ;'")])
-    func `words for the other host's shell are quoted`(word: String, quoted: String) {
-        #expect(SecureShell.quoted(word) == quoted)
-    }
 }

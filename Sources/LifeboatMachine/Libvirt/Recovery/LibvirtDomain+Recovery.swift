@@ -3,18 +3,6 @@ internal import Glibc
 public import LifeboatCore
 
 extension LibvirtDomain {
-    /// Whether it stands still because one of its disks had an error.
-    public func isStoppedByError() throws(LifeboatError) -> Bool {
-        let handle = handle
-        return try LibvirtCall.run("asking why \(name) stands still", name) {
-            var state: Int32 = 0
-            var reason: Int32 = 0
-            guard virDomainGetState(handle.pointer, &state, &reason, 0) >= 0 else { return nil }
-            return UInt32(bitPattern: state) == VIR_DOMAIN_PAUSED.rawValue
-                && UInt32(bitPattern: reason) == VIR_DOMAIN_PAUSED_IOERROR.rawValue
-        }
-    }
-
     /// The disks that had an error, by target; true for those that had no space.
     public func diskErrors() throws(LifeboatError) -> [String: Bool] {
         let handle = handle
@@ -36,6 +24,19 @@ extension LibvirtDomain {
         }
     }
 
+    /// Names of its snapshots.
+    public func snapshots() throws(LifeboatError) -> [String] {
+        let handle = handle
+        let handles = try LibvirtCall.run("listing the snapshots of \(name)", name) {
+            var list: UnsafeMutablePointer<OpaquePointer?>?
+            let count = virDomainListAllSnapshots(handle.pointer, &list, 0)
+            return LibvirtCall.take(count, list) { virDomainSnapshotFree($0) }
+        }
+        return handles.compactMap {
+            virDomainSnapshotGetName($0.pointer).map { String(cString: $0) }
+        }
+    }
+
     /// Whether its memory was saved, to go on with at its next start.
     public func hasManagedSave() throws(LifeboatError) -> Bool {
         try call("asking whether the memory of \(name) was saved") {
@@ -45,6 +46,9 @@ extension LibvirtDomain {
 }
 
 extension LibvirtConnection {
+    /// Whether its machines are on this host, so that their files are at hand.
+    public var isLocal: Bool { HypervisorAddress(uri).isLocal }
+
     /// What the host has for machines that are brought to it.
     public func hostOffer() throws(LifeboatError) -> HostOffer {
         var offer = try HostOffer(capabilities: try capabilities())

@@ -37,7 +37,7 @@ struct SecureShell: Sendable, Equatable {
         _ command: [String], outputLimit: Int = 1 << 20, timeoutSeconds: Double = 60
     ) throws(LifeboatError) -> ChildProcess.Result {
         // What follows the host is a line for the user's shell there.
-        let line = command.map(Self.quoted).joined(separator: " ")
+        let line = command.map(ShellWord.quoted).joined(separator: " ")
         var launch = ChildProcess.Launch(arguments() + [line])
         launch.outputLimit = outputLimit
         return try ChildProcess.run(launch, timeoutSeconds: timeoutSeconds)
@@ -50,11 +50,5 @@ struct SecureShell: Sendable, Equatable {
             result.isSuccess, result.output.count < limit
         else { return nil }
         return result.output
-    }
-
-    static func quoted(_ word: String) -> String {
-        "'"
-            + word.split(separator: "'", omittingEmptySubsequences: false)
-            .joined(separator: "'\\''") + "'"
     }
 }
