@@ -8,20 +8,22 @@ public struct Survival: Sendable {
     private let named: [Digest: Ledger.Owner]
     /// Packs that other keepers condemn, or that may turn out not to count.
     private let others: Set<Digest>
-    /// Packs that this keeper condemns, and those that had better not be kept.
+    /// Packs that this keeper condemns, those that had better not be kept, and sparse ones.
     private let own: Set<Digest>
     private let avoided: Set<Digest>
+    private let sparse: Set<Digest>
     /// Packs whose needed content lies in keepers' packs too.
     private let emptied: Set<Digest>
     private let isProven: @Sendable (Digest) -> Bool
 
     /// - `emptied`: packs whose content the keeper has just stored anew.
     /// - `avoided`: packs that had better not be kept if there is a choice.
+    /// - `sparse`: packs with much dead space.
     /// - `isProven`: whether a pack is known to hold what its directory says, so that the copies
     ///   of other members need not be kept for safety's sake.
     public init(
         _ ledger: Ledger, keeper: Identifier, emptied: Set<Digest> = [],
-        avoided: Set<Digest> = [], rules: Rules = .all,
+        avoided: Set<Digest> = [], sparse: Set<Digest> = [], rules: Rules = .all,
         isProven: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
         // What this keeper has just stored counts as soon as its entry does, and not if another
@@ -29,6 +31,7 @@ public struct Survival: Sendable {
         named = ledger.packs
         self.emptied = emptied.union(ledger.emptied)
         self.avoided = avoided.union(self.emptied)
+        self.sparse = sparse
         self.isProven = isProven
         var others: Set<Digest> = []
         var own: Set<Digest> = []
@@ -83,7 +86,10 @@ public struct Survival: Sendable {
         return rank != otherRank ? rank < otherRank : pack < other
     }
 
+    /// What is condemned stays so, whatever is sparse: which packs are sparse depends on which are
+    /// kept, so that otherwise two copies would take turns, and neither ever be deleted.
     private func rank(_ pack: Digest) -> Int {
-        (avoided.contains(pack) ? 2 : 0) + (own.contains(pack) ? 1 : 0)
+        (avoided.contains(pack) ? 4 : 0) + (own.contains(pack) ? 2 : 0)
+            + (sparse.contains(pack) ? 1 : 0)
     }
 }

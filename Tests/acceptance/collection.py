@@ -104,12 +104,14 @@ class Keeper(threading.Thread):
 
 def prune_until_quiet(host, *options):
     """Steps until one finds nothing to do; the last result."""
+    steps = []
     for _ in range(8):
         result = host.run("prune", *options, *host.secret).expect(0)
         equal(result.json["waits_for"], [], "sessions that prune waits for")
-        if result.json["condemned_objects"] == 0 and result.json["deleted_objects"] == 0:
+        steps.append((result.json["condemned_objects"], result.json["deleted_objects"]))
+        if steps[-1] == (0, 0):
             return result
-    raise Failure("prune finds something to do for ever")
+    raise Failure(f"prune finds something to do for ever: (condemned, deleted) {steps}")
 
 
 def fresh_bytes(lab, points):

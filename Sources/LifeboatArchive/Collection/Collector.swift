@@ -193,10 +193,10 @@ public final class Collector {
         _ ledger: Ledger, _ roots: [Ledger.Point], emptied: [Digest]
     ) throws(LifeboatError) -> CollectionProtocol.Marking {
         let index = try openIndex(ledger)
-        let sparse = ledger.sparse.values.flatMap { $0 }
+        let sparse = Set(ledger.sparse.values.flatMap { $0 })
         let survival = Survival(
             ledger, keeper: try incarnation(ledger),
-            emptied: Set(emptied), avoided: index.damaged.union(sparse),
+            emptied: Set(emptied), avoided: index.damaged, sparse: sparse,
             isProven: { [proofs] in proofs.isProven($0) })
         self.survival = survival
         let marker = Marker(
