@@ -87,13 +87,15 @@ final class MountedFileSystem: Sendable {
         let mounted = try MountedFileSystem()
         setenv("LIFEBOAT_TEST_FREEZE", mounted.place, 1)
         defer { unsetenv("LIFEBOAT_TEST_FREEZE") }
+        let begun = Clock.monotonicSeconds()
         await #expect(processExitsWith: .signal(SIGKILL)) {
             let place = try #require(Files.environment("LIFEBOAT_TEST_FREEZE"))
             let frozen = try FrozenFileSystems(places: [place], deadlineSeconds: 15)
             kill(getpid(), SIGKILL)
             withExtendedLifetime(frozen) {}
         }
-        #expect(mounted.isFrozen)
+        // Unless this test was woken late, among many others.
+        if Clock.monotonicSeconds() < begun + 15 { #expect(mounted.isFrozen) }
         try Wait.until { !mounted.isFrozen }
     }
 }

@@ -44,6 +44,19 @@ import Testing
         #expect(eventually { !agent.isFrozen })
     }
 
+    @Test func `an alarm that nobody hears ends no guardian`() throws {
+        // Two thaws that take as long as a guardian waits, so that it raises its alarm.
+        let agent = try ScriptedAgent {
+            $0.faults["guest-fsfreeze-thaw"] = [.ignored, .ignored]
+        }
+        let run = try startRun(agent, seconds: 6)
+        #expect(eventually { agent.isFrozen })
+        // The reader of its standard error.
+        run.kill()
+        #expect(eventually { !agent.isFrozen })
+        #expect(agent.state.withLock { $0.log.count { $0 == "guest-fsfreeze-thaw" } } >= 3)
+    }
+
     @Test func `a run that is stopped leaves no guest frozen`() throws {
         let agent = try ScriptedAgent()
         let run = try startRun(agent, seconds: 4)

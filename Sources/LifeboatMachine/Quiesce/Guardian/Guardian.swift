@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 public import LifeboatCore
 import LifeboatSystem
@@ -168,10 +167,16 @@ public final class Guardian: Sendable {
     }
 
     /// Tells standard error and the system's log.
+    ///
+    /// Whoever read standard error may be dead, and the log's reader may hang: neither keeps a
+    /// guardian from its guests.
     @Sendable public static func tellSystem(_ message: String) {
-        FileHandle.standardError.write(Data("lifeboat guardian: \(message)\n".utf8))
-        message.withCString { text in
-            withVaList([text]) { vsyslog(LOG_DAEMON | LOG_ALERT, "lifeboat guardian: %s", $0) }
+        try? TimedCall.run(seconds: 2) { () throws(LifeboatError) in
+            let line = Array("lifeboat guardian: \(message)\n".utf8)
+            _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            message.withCString { text in
+                withVaList([text]) { vsyslog(LOG_DAEMON | LOG_ALERT, "lifeboat guardian: %s", $0) }
+            }
         }
     }
 }
