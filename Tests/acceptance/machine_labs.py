@@ -115,10 +115,13 @@ class MachineLab(Lab):
     def start_protecting(self, *domains, options=(), machine=None, **start):
         return self.start(*self.protect_command(*domains, options=options, machine=machine), **start)
 
-    def start_held(self, *domains, quiesce="crash", **start):
-        """A backup that a hook stops when its snapshots are started and its guests run; its process."""
+    def start_held(self, *domains, quiesce="crash", setting="", **start):
+        """A backup that a hook stops when its snapshots are started and its guests run; its process.
+
+        `setting`: one more line of its policy."""
         policy = self.write("held.yaml", f"""defaults:
   quiesce: {quiesce}
+  {setting}
   hooks:
     - when: after-thaw
       run: [/bin/sh, -c, "kill -STOP $PPID"]

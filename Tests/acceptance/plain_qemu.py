@@ -275,19 +275,6 @@ def lifeboat_killed_after_the_thaw():
         expect_hints(lab.exact_point())
 
 
-def run_slowly(process, until, last=signal.SIGCONT):
-    """Lets a program run for moments, as on a machine that is too slow; then sends it a last signal."""
-    try:
-        while process.poll() is None and not until():
-            Here.kill_program(process, signal.SIGCONT)
-            time.sleep(0.02)
-            Here.kill_program(process, signal.SIGSTOP)
-            time.sleep(0.1)
-    finally:
-        if process.poll() is None:
-            Here.kill_program(process, last)
-
-
 def expect_no_errors(lab):
     equal(lab.guest.call("dmesg | grep -c 'I/O error' || true").strip(), "0", "I/O errors in the guest")
     lab.expect_thawed()
@@ -298,15 +285,12 @@ def scratch_that_is_full():
     """The backup fails; what the guest writes does not."""
     lab = PlainLab()
     guest = lab.guest
-    guest.write_noise(32, "old")
-    process = lab.start_protecting(("--quiesce", "crash", "--scratch-size", "4MiB"), stdout=subprocess.PIPE)
-    wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
-    Here.kill_program(process, signal.SIGSTOP)
-    writer = threading.Thread(target=guest.write_noise, args=(32, "old"))
-    writer.start()
-    run_slowly(process, lambda: not writer.is_alive())
+    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=512 conv=notrunc 2>/dev/null && sync"
+    guest.call(overwrite, 120)
+    process = lab.start_held(setting="scratch-size: 4MiB", stdout=subprocess.PIPE)
+    guest.call(overwrite, 120)
+    Here.kill_program(process, signal.SIGCONT)
     out, _ = process.communicate(timeout=120)
-    writer.join(120)
     check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")
     check(b"scratch" in out, f"nothing is said of scratch files: {out[-400:]!r}")
     expect_no_errors(lab)
