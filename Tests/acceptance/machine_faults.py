@@ -137,12 +137,35 @@ class Trial:
                 expect_ended(self.lab, self.guest)
         self.counts[kind] = self.counts.get(kind, 0) + 1
         code = self.process.returncode
-        wait_until(self.guest.agent_answers, 60, "the agent")
+        lost = kind == "kill_agent" and is_lost_to_libvirt(self.guest)
+        if not lost:
+            wait_until(self.guest.agent_answers, 60, "the agent")
         report = self.lab.point_of(self.guest, options=("--quiesce", "require", "--freeze-hooks"))
         check(machine_of(report)["consistency"] == "application", f"level: {report['consistency']}")
         expect_no_guardian(self.lab)
         self.lab.exact_point(self.guest)
-        say(f"# {kind}: moment {moment}, exit {code}{', after its end' if ended else ''}")
+        if lost:
+            bring_back_to_libvirt(self.guest)
+        say(f"# {kind}: moment {moment}, exit {code}{', after its end' if ended else ''}"
+            f"{', lost to libvirt' if lost else ''}")
+
+
+def is_lost_to_libvirt(guest):
+    """Whether libvirt, which hears nothing of agents while a backup job runs, has lost this one."""
+    try:
+        wait_until(guest.agent_answers, 40, "the agent")
+        return False
+    except RuntimeError:
+        return True
+
+
+def bring_back_to_libvirt(guest):
+    """One restart of the agent tells libvirt of its end, or else the next one does."""
+    for _ in range(3):
+        guest.call("killall qemu-ga")
+        if not is_lost_to_libvirt(guest):
+            return
+    raise Failure("libvirt has lost the guest's agent for good")
 
 
 @test
@@ -281,6 +304,29 @@ def killed_after_the_thaw():
     process.wait(120)
     equal(process.returncode, 0, "exit code without a guardian")
     expect_nothing_left(lab, guest)
+
+
+@test
+def an_agent_that_libvirt_has_lost():
+    """It restarts during a backup: Lifeboat reaches it all the same, and libvirt again later."""
+    guest = Site.guest()
+    forget_checkpoints(guest)
+    lab = MachineLab(Site.host)
+    process = lab.start_held(guest)
+    guest.call("killall -9 qemu-ga")
+    # libvirt gives the news up after 30 s.
+    time.sleep(34)
+    Site.host.kill_program(process, signal.SIGCONT)
+    process.wait(120)
+    equal(process.returncode, 0, "exit code")
+    check(not guest.agent_answers(), "libvirt has not lost the agent, and this tests nothing")
+    report = lab.point_of(guest, options=("--quiesce", "require", "--freeze-hooks"))
+    equal(machine_of(report)["consistency"], "application", "level")
+    found = lab.run("doctor", guest.name, needs_repository=False).json["findings"]
+    check([one for one in found if one["check"] == "agent" and one["severity"] == "good"], f"doctor: {found}")
+    expect_no_guardian(lab)
+    bring_back_to_libvirt(guest)
+    lab.exact_point(guest)
 
 
 @test

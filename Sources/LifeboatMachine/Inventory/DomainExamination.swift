@@ -212,7 +212,8 @@ struct DomainExamination {
                     "`virsh resume \(word)` lets it run")
             ]
         }
-        let quiescer = LibvirtQuiescer(domain: domain, socket: xml.agentSocket)
+        let quiescer = LibvirtQuiescer(
+            domain: domain, socket: isLocal ? xml.agentSocket : nil, mayFreeSocket: false)
         let isFrozen: Bool
         do throws(LifeboatError) {
             isFrozen = try quiescer.isFrozen(timeoutSeconds: Self.agentSeconds)
@@ -229,7 +230,7 @@ struct DomainExamination {
                     .warning, "agent",
                     "its agent does not answer, so its points are crash-consistent: "
                         + (error.cause ?? error.message),
-                    "install and start qemu-guest-agent in the guest")
+                    "install and start qemu-guest-agent in the guest; where it runs, restart it")
             ]
         }
         if isFrozen {

@@ -19,8 +19,9 @@ extension LibvirtMachine {
         }
     }
 
-    /// A job that was told to end does so a moment later.
-    private static let endSeconds = 10.0
+    /// A job that was told to end does so a moment later; or when libvirt has given up what it wants
+    /// to do first, 30 s for each time that the guest's agent came or went: see `LostAgent`.
+    private static let endSeconds = 70.0
 
     /// Ends a backup job, if its server or its scratch files have this in their paths.
     ///

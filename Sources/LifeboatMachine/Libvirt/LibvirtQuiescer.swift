@@ -1,16 +1,22 @@
 public import LifeboatCore
+import LifeboatSystem
 
 /// The guest agent of a libvirt domain.
 ///
 /// Freezing and thawing go through libvirt's own calls, so that it knows of them; all else is the
-/// agent's own commands.
+/// agent's own commands. An agent that libvirt has lost is reached by its socket.
 public final class LibvirtQuiescer: AgentChannel, Quiescer {
     private let domain: LibvirtDomain
     private let socket: String?
+    private let mayFreeSocket: Bool
 
-    public init(domain: LibvirtDomain, socket: String?) {
+    /// - `socket`: the agent's, where this host has it.
+    /// - `mayFreeSocket`: whether QEMU may be told to make that anew where libvirt holds a dead
+    ///   connection to it.
+    public init(domain: LibvirtDomain, socket: String?, mayFreeSocket: Bool = true) {
         self.domain = domain
         self.socket = socket
+        self.mayFreeSocket = mayFreeSocket
     }
 
     public var address: GuestAgentAddress {
@@ -19,6 +25,16 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
     }
 
     public func command(_ command: JSON, timeoutSeconds: Double) throws(LifeboatError) -> JSON {
+        try ask { () throws(LifeboatError) in
+            try commandThroughLibvirt(command, timeoutSeconds: timeoutSeconds)
+        } bySocket: { agent throws(LifeboatError) in
+            try agent.command(command, timeoutSeconds: timeoutSeconds)
+        }
+    }
+
+    private func commandThroughLibvirt(
+        _ command: JSON, timeoutSeconds: Double
+    ) throws(LifeboatError) -> JSON {
         let text: String
         do throws(LifeboatError) {
             text = try domain.agentCommand(command.serialized, timeoutSeconds: timeoutSeconds)
@@ -48,6 +64,16 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
     public func freeze(
         mountPoints: [String], timeoutSeconds: Double
     ) throws(LifeboatError) -> Int {
+        try ask { () throws(LifeboatError) in
+            try freezeThroughLibvirt(mountPoints, timeoutSeconds)
+        } bySocket: { agent throws(LifeboatError) in
+            try agent.freeze(mountPoints: mountPoints, timeoutSeconds: timeoutSeconds)
+        }
+    }
+
+    private func freezeThroughLibvirt(
+        _ mountPoints: [String], _ timeoutSeconds: Double
+    ) throws(LifeboatError) -> Int {
         // Without it libvirt waits for the agent for ever, and holds the domain's lock meanwhile.
         try? domain.setAgentTimeout(seconds: max(1, Int(timeoutSeconds)))
         do throws(LifeboatError) {
@@ -63,8 +89,12 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
     }
 
     public func thaw(timeoutSeconds: Double) throws(LifeboatError) -> Int {
-        try? domain.setAgentTimeout(seconds: max(1, Int(timeoutSeconds)))
-        return try domain.thaw(timeoutSeconds: timeoutSeconds + 1)
+        try ask { () throws(LifeboatError) in
+            try? domain.setAgentTimeout(seconds: max(1, Int(timeoutSeconds)))
+            return try domain.thaw(timeoutSeconds: timeoutSeconds + 1)
+        } bySocket: { agent throws(LifeboatError) in
+            try agent.thaw(timeoutSeconds: timeoutSeconds)
+        }
     }
 
     public func run(
@@ -75,5 +105,35 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
 
     public func start(_ arguments: [String], timeoutSeconds: Double) throws(LifeboatError) {
         try commands.start(arguments, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Asks through libvirt, or an agent that libvirt has lost by its socket.
+    private func ask<Value>(
+        _ body: () throws(LifeboatError) -> Value,
+        bySocket: (AgentSocket) throws(LifeboatError) -> Value
+    ) throws(LifeboatError) -> Value {
+        let begun = Clock.monotonicSeconds()
+        do throws(LifeboatError) {
+            return try body()
+        } catch {
+            let isPrompt = Clock.monotonicSeconds() < begun + LostAgent.promptSeconds
+            guard error.code == .unavailable, isPrompt, let socket,
+                let agent = LostAgent(
+                    domain: domain, socket: socket, mayFreeSocket: mayFreeSocket
+                ).find(isStillLost: isLost)
+            else { throw error }
+            return try bySocket(agent)
+        }
+    }
+
+    private func isLost() -> Bool {
+        let begun = Clock.monotonicSeconds()
+        do throws(LifeboatError) {
+            _ = try domain.agentCommand("{\"execute\": \"guest-ping\"}", timeoutSeconds: 1)
+            return false
+        } catch {
+            return error.code == .unavailable
+                && Clock.monotonicSeconds() < begun + LostAgent.promptSeconds
+        }
     }
 }

@@ -130,8 +130,9 @@ import Testing
             $0.faults["guest-fsfreeze-thaw"] = faults
             $0.faults["guest-fsfreeze-status"] = faults
         }
+        // It waits half the deadline for an answer, which has to do beside many other tests.
         _ = try GuardianProcess(GuardianRole.arguments("guardian"))
-            .start(orders(agent, deadline: 1, linger: 30), timeoutSeconds: 60)
+            .start(orders(agent, deadline: 6, linger: 60), timeoutSeconds: 60)
         #expect(eventually { !agent.isFrozen })
     }
 
