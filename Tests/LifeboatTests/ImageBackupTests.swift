@@ -100,7 +100,7 @@ import Testing
             .init(["nbdkit", "-f", "-U", socket, "memory", "\(Self.size)"]))
         defer { server.kill() }
         let deadline = Clock.monotonicSeconds() + 60
-        while !Files.exists(socket) {
+        while try !UNIXSocket.isListening(socket) {
             try #require(Clock.monotonicSeconds() < deadline)
             Threads.sleep(seconds: 0.02)
         }

@@ -20,16 +20,16 @@ final class NBDKit: Sendable {
         child = try ChildProcess(
             .init(["nbdkit", "-f", "-U", socket] + (isReadOnly ? ["-r"] : []) + arguments))
         uri = "nbd+unix:///?socket=\(socket)"
-        try Self.await { Files.exists(socket) || !self.child.isRunning }
+        try Self.await { try UNIXSocket.isListening(socket) || !self.child.isRunning }
         try #require(child.isRunning, "nbdkit: \(child.lastWords)")
     }
 
     deinit { child.kill() }
 
     /// Waits for something that comes soon.
-    static func await(_ condition: () -> Bool) throws {
+    static func await(_ condition: () throws -> Bool) throws {
         let deadline = Clock.monotonicSeconds() + 60
-        while !condition() {
+        while try !condition() {
             try #require(Clock.monotonicSeconds() < deadline, "it did not come")
             Threads.sleep(seconds: 0.02)
         }

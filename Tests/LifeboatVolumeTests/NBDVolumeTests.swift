@@ -195,7 +195,7 @@ import Testing
         let listener = try ChildProcess(
             .init(["socat", "UNIX-LISTEN:\(folder.file("socket")),fork", "EXEC:sleep 3600"]))
         defer { listener.kill() }
-        try NBDKit.await { Files.exists(folder.file("socket")) }
+        try NBDKit.await { try UNIXSocket.isListening(folder.file("socket")) }
         var options = NBDOptions()
         options.timeoutSeconds = 0.5
         options.name = "the silent one"

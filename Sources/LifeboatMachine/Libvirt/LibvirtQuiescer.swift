@@ -80,11 +80,10 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
             return try domain.freeze(mountPoints: mountPoints, timeoutSeconds: timeoutSeconds + 1)
         } catch {
             // Only what the agent itself says tells that nothing will happen later.
-            let isAnswer = error.cause?.contains("execute QEMU agent command") == true
-            guard isAnswer || error.code == .refused else { throw error }
+            guard Self.isAnswer(error) || error.code == .refused else { throw error }
             throw LifeboatError(
-                isAnswer ? .refused : .unavailable, error.message, subject: domain.name,
-                cause: error.cause)
+                Self.isAnswer(error) ? .refused : .unavailable, error.message,
+                subject: domain.name, cause: error.cause)
         }
     }
 
@@ -117,13 +116,18 @@ public final class LibvirtQuiescer: AgentChannel, Quiescer {
             return try body()
         } catch {
             let isPrompt = Clock.monotonicSeconds() < begun + LostAgent.promptSeconds
-            guard error.code == .unavailable, isPrompt, let socket,
+            guard error.code == .unavailable, isPrompt, !Self.isAnswer(error), let socket,
                 let agent = LostAgent(
                     domain: domain, socket: socket, mayFreeSocket: mayFreeSocket
                 ).find(isStillLost: isLost)
             else { throw error }
             return try bySocket(agent)
         }
+    }
+
+    /// Whether the agent itself has said it.
+    private static func isAnswer(_ error: LifeboatError) -> Bool {
+        error.cause?.contains("execute QEMU agent command") == true
     }
 
     private func isLost() -> Bool {
