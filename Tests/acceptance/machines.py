@@ -310,25 +310,13 @@ def groups():
 def scratch_that_is_full():
     """The backup fails; what the guest writes does not."""
     guest, lab = begin()
-    # Old bytes that the guest will write over, and enough of them to take a while.
-    guest.write_noise(60, "old")
-    process = lab.start_protecting(guest, options=("--scratch-size", "4MiB"), stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-    wait_until(lambda: os.listdir(lab.scratch) or process.poll() is not None, 60, "scratch files")
-    Site.host.kill_program(process, signal.SIGSTOP)
-    writer = threading.Thread(target=guest.write_noise, args=(60, "old"))
-    writer.start()
-    try:
-        # It is let run for moments, as on a machine that is too slow.
-        while process.poll() is None and writer.is_alive():
-            Site.host.kill_program(process, signal.SIGCONT)
-            time.sleep(0.02)
-            Site.host.kill_program(process, signal.SIGSTOP)
-            time.sleep(0.1)
-    finally:
-        Site.host.kill_program(process, signal.SIGCONT)
+    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=512 conv=notrunc 2>/dev/null && sync"
+    guest.call(overwrite, 120)
+    process = lab.start_held(guest, setting="scratch-size: 4MiB", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # What it holds of the guest's writes is far more than it may by the time that it goes on.
+    guest.call(overwrite, 120)
+    Site.host.kill_program(process, signal.SIGCONT)
     out, _ = process.communicate(timeout=120)
-    writer.join(120)
     check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")
     check(b"scratch" in out, f"nothing is said of scratch files: {out[-400:]!r}")
     equal(guest.call("dmesg | grep -c 'I/O error' || true").strip(), "0", "I/O errors in the guest")

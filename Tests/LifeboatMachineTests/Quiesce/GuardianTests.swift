@@ -107,6 +107,21 @@ import Testing
         #expect(eventually { (try? Files.list(folder.path)) == [] })
     }
 
+    @Test func `a guardian that lingers ends after a next run that it did not see`() throws {
+        let agent = try ScriptedAgent()
+        let first = try GuardianProcess(GuardianRole.arguments("guardian")).start(
+            orders(agent, deadline: 2, linger: 600), timeoutSeconds: 60)
+        first.release(running: [])
+        #expect(eventually { agent.state.withLock { $0.log.contains("guest-fsfreeze-status") } })
+        for name in try Files.list(folder.path) { try Files.remove(folder.file(name)) }
+        #expect(
+            eventually {
+                let before = agent.state.withLock { $0.log.count }
+                Threads.sleep(seconds: 2)
+                return agent.state.withLock { $0.log.count } == before
+            })
+    }
+
     @Test func `a freeze that happens late is noticed`() throws {
         let agent = try ScriptedAgent()
         let handle = try GuardianProcess(GuardianRole.arguments("guardian"))

@@ -52,6 +52,8 @@ struct GuardedGuest {
             }
             // As long as its own run lives, a guest may be frozen for that one.
             if wish != .wait, claim.isTakenOver { return true }
+            // The next run may have come and gone while the agent kept this one waiting.
+            if wish != .wait, isRunning, claim.isGone { return true }
             isRunning = thaw(orWatch: isRunning)
             let now = Clock.monotonicSeconds()
             if isRunning {

@@ -11,6 +11,7 @@ struct GuardianClaim: Sendable {
 
     let path: String
     private let mark: String
+    private let isWritten: Bool
 
     /// Takes the machine over from the guardian before.
     ///
@@ -20,7 +21,7 @@ struct GuardianClaim: Sendable {
         mark = Identifier.random().hex
         // Without it nobody is told, and the other one stays.
         try? Files.makeDirectories(directory)
-        try? Files.writeAtomically(path, Array(mark.utf8))
+        isWritten = (try? Files.writeAtomically(path, Array(mark.utf8))) != nil
     }
 
     static func path(machine: String, place: String, in directory: String) -> String {
@@ -32,6 +33,9 @@ struct GuardianClaim: Sendable {
         guard let bytes = try? Files.readWhole(path, limit: 1 << 10) else { return false }
         return bytes != Array(mark.utf8)
     }
+
+    /// Whether another one has taken it over and has ended since, or somebody removed the file.
+    var isGone: Bool { isWritten && !Files.exists(path) }
 
     func end() { if !isTakenOver { try? Files.remove(path) } }
 }
