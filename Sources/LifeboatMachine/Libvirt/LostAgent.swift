@@ -19,7 +19,7 @@ struct LostAgent {
     }
 
     /// Libvirt says at once that it has no agent; one that is slow or hangs takes longer.
-    static let promptSeconds = 0.5
+    static let promptSeconds = 0.8
     /// So long an agent that restarts may be on its way.
     private static let restartSeconds = 1.2
     private static let monitorSeconds = 5.0
@@ -43,17 +43,21 @@ struct LostAgent {
             guard let freed = free() else { return nil }
             port = freed
         }
-        // A port that was made anew is not said to be open before the agent opens it again.
-        guard port.isOpen || isConnectedToLibvirt else { return nil }
+        // A socket that was made anew is not said to be open before the agent opens its channel again.
+        guard port.isOpen || isOpenInGuest(port) else { return nil }
         return AgentSocket(path: socket)
     }
 
-    /// What libvirt believes, which stays `connected` where it has not heard of the end.
-    private var isConnectedToLibvirt: Bool {
-        guard let text = try? domain.xml(),
-            let xml = try? DomainXML(parsing: text, subject: domain.name)
-        else { return false }
-        return xml.agentState == "connected"
+    /// What the device itself says, in QEMU's tree of devices for people: `guest on` in the lines
+    /// of the one with this backend.
+    private func isOpenInGuest(_ port: Port) -> Bool {
+        let tree = try? domain.monitorCommand(
+            "human-monitor-command", arguments: ["command-line": "info qtree"],
+            timeoutSeconds: Self.monitorSeconds)
+        let devices = tree?.text?.split(separator: "dev: ") ?? []
+        return devices.contains {
+            $0.contains("chardev = \"\(port.label)\"") && $0.contains(", guest on,")
+        }
     }
 
     private func ports() -> [(file: String, port: Port)] {
