@@ -298,7 +298,7 @@ def killed_after_the_thaw():
     process = lab.start_held(guest)
     [found] = guardians(Site.host)
     Site.host.run(["kill", found.split()[0]])
-    wait_until(lambda: not guardians(Site.host), 60, "the guardian's end")
+    wait_until(lambda: not guardians(Site.host), 100, "the guardian's end")
     check(guest.job(), "the job was ended while its run lived")
     Site.host.kill_program(process, signal.SIGCONT)
     process.wait(120)

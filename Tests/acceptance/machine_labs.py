@@ -238,8 +238,10 @@ def guardians(host):
 
 
 def expect_no_guardian(lab):
-    """After a run that froze: neither its guardian nor that of a run that died, and none of their files."""
-    wait_until(lambda: not guardians(lab.host), 30, f"the end of {guardians(lab.host)}")
+    """After a run that froze: neither its guardian nor that of a run that died, and none of their files.
+
+    One whose run died before it was released watches for a minute."""
+    wait_until(lambda: not guardians(lab.host), 100, f"the end of {guardians(lab.host)}")
     equal(os.listdir(lab.host.path("lifeboat")), [], "run directory")
 
 

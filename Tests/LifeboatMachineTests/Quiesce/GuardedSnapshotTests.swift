@@ -86,6 +86,20 @@ import Testing
         #expect(log.isEmpty)
     }
 
+    @Test func `one that did not see the next run's guardian ends after it`() throws {
+        _ = try guardian().start(orders(linger: 600), timeoutSeconds: 60)
+        #expect(eventually { !log.isEmpty })
+        for name in try Files.list(folder.path) where name.hasPrefix("guardian-") {
+            try Files.remove(folder.file(name))
+        }
+        #expect(
+            eventually {
+                let before = log.count
+                Threads.sleep(seconds: 3)
+                return log.count == before
+            })
+    }
+
     @Test func `machines of one name at two places do not take each other over`() throws {
         var other = SnapshotRemains.sample(folder.path)
         other.address.monitor = folder.file("other")

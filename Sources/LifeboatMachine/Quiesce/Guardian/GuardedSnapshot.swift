@@ -41,7 +41,8 @@ struct GuardedSnapshot {
         // The next run ends what is left by itself, and has what must not be ended.
         while !claim.isTakenOver {
             let failure = end()
-            if failure == nil, Clock.monotonicSeconds() >= settled { return true }
+            // The next run may have come and gone during that.
+            if failure == nil, Clock.monotonicSeconds() >= settled || claim.isGone { return true }
             if let failure, deadline.hasPassed {
                 alarm(
                     "what a backup left in \(remains.machine) could not be ended, and its next "
