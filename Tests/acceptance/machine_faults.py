@@ -431,15 +431,14 @@ def scratch_file_system_that_is_full():
     forget_checkpoints(guest)
     lab = MachineLab(Site.host)
     # Written over in place, so that all of it goes to scratch files.
-    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=320 conv=notrunc 2>/dev/null && sync"
-    guest.call(overwrite)
+    guest.write_over(20)
     lab.scratch = lab.path("small")
     Site.host.run(["mkdir", lab.scratch])
     Site.host.run(["mount", "-t", "tmpfs", "-o", "size=6M", "tmpfs", lab.scratch])
     try:
         # Once with the program there, once killed: then its guardian lets the guest go on.
         for is_killed in (False, True):
-            fill_scratch(lab, guest, overwrite, is_killed)
+            fill_scratch(lab, guest, is_killed)
     finally:
         Site.host.run(["umount", "--lazy", lab.scratch])
     equal(guest.call("dmesg | grep -c 'I/O error' || true").strip(), "0", "I/O errors in the guest")
@@ -448,10 +447,10 @@ def scratch_file_system_that_is_full():
     lab.exact_point(guest)
 
 
-def fill_scratch(lab, guest, overwrite, is_killed):
+def fill_scratch(lab, guest, is_killed):
     process = lab.start_held(guest, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check(guest.job(), "there is no job")
-    writer = threading.Thread(target=guest.call, args=(overwrite, 120))
+    writer = threading.Thread(target=guest.write_over, args=(20,))
     writer.start()
     try:
         wait_until(lambda: guest.state() == "paused", 90, "QEMU to pause the guest")

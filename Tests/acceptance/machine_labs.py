@@ -120,20 +120,17 @@ class MachineLab(Lab):
     def start_protecting(self, *domains, options=(), machine=None, **start):
         return self.start(*self.protect_command(*domains, options=options, machine=machine), **start)
 
-    def start_held(self, *domains, quiesce="crash", setting="", **start):
-        """A backup that a hook stops when its snapshots are started and its guests run; its process.
-
-        `setting`: one more line of its policy."""
+    def start_held(self, *domains, quiesce="crash", options=(), **start):
+        """A backup that a hook stops when its snapshots are started and its guests run; its process."""
         policy = self.write("held.yaml", f"""defaults:
   quiesce: {quiesce}
-  {setting}
   hooks:
     - when: after-thaw
       run: [/bin/sh, -c, "kill -STOP $PPID"]
       timeout: 10m
       on-error: ignore
 """.encode())
-        process = self.start_protecting(*domains, options=("--policy", policy), **start)
+        process = self.start_protecting(*domains, options=("--policy", policy, *options), **start)
         wait_until(lambda: process.poll() is not None or is_stopped(self.host.program_of(process)), 120,
                    "the hook after the thaw")
         check(process.poll() is None, f"exit code {process.returncode} before it could be held")

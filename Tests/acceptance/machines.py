@@ -310,11 +310,11 @@ def groups():
 def scratch_that_is_full():
     """The backup fails; what the guest writes does not."""
     guest, lab = begin()
-    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=512 conv=notrunc 2>/dev/null && sync"
-    guest.call(overwrite, 120)
-    process = lab.start_held(guest, setting="scratch-size: 4MiB", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    guest.write_over(32)
+    process = lab.start_held(guest, options=("--scratch-size", "4MiB"), stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
     # What it holds of the guest's writes is far more than it may by the time that it goes on.
-    guest.call(overwrite, 120)
+    guest.write_over(32)
     Site.host.kill_program(process, signal.SIGCONT)
     out, _ = process.communicate(timeout=120)
     check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")

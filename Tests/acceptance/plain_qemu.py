@@ -285,10 +285,9 @@ def scratch_that_is_full():
     """The backup fails; what the guest writes does not."""
     lab = PlainLab()
     guest = lab.guest
-    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=512 conv=notrunc 2>/dev/null && sync"
-    guest.call(overwrite, 120)
-    process = lab.start_held(setting="scratch-size: 4MiB", stdout=subprocess.PIPE)
-    guest.call(overwrite, 120)
+    guest.write_over(32)
+    process = lab.start_held(options=("--scratch-size", "4MiB"), stdout=subprocess.PIPE)
+    guest.write_over(32)
     Here.kill_program(process, signal.SIGCONT)
     out, _ = process.communicate(timeout=120)
     check(process.returncode not in (0, 3), f"exit code {process.returncode}: {out[-300:]!r}")
@@ -304,14 +303,13 @@ def scratch_file_system_that_is_full():
     lab = PlainLab()
     guest = lab.guest
     # Written over in place, so that all of it goes to scratch files: more than they have room for.
-    overwrite = "dd if=/dev/urandom of=/data/public/old bs=64k count=320 conv=notrunc 2>/dev/null && sync"
-    guest.call(overwrite, 120)
+    guest.write_over(20)
     lab.exact_point()
     for is_killed in (False, True):
         lab.scratch = mount_tmpfs(lab, f"small-{is_killed}", "8M")
         # The program stands still until its file system is full.
         process = lab.start_held(stdout=subprocess.PIPE)
-        writer = threading.Thread(target=guest.call, args=(overwrite, 420))
+        writer = threading.Thread(target=guest.write_over, args=(20, 420))
         writer.start()
         wait_until(lambda: is_stuck(lab.scratch) or not writer.is_alive(), 120, "a file system that is full")
         check(writer.is_alive(), "the guest was not held at its write")

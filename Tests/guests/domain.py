@@ -93,13 +93,6 @@ class Domain(Inside):
     def xml(self):
         return ElementTree.fromstring(self.host.virsh("dumpxml", self.name))
 
-    def agent_state(self):
-        """What libvirt believes of its agent: `connected` or `disconnected`."""
-        for target in self.xml().iter("target"):
-            if target.get("name") == "org.qemu.guest_agent.0":
-                return target.get("state")
-        return None
-
     def disk_files(self):
         """The file or device of each disk at present, by target."""
         found = {}

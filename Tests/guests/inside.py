@@ -48,6 +48,11 @@ class Inside:
         self.call(f"dd if=/dev/urandom of=/data/public/{name} bs=64k count={int(megabytes * 16)} "
                   "2>/dev/null && sync", deadline=120)
 
+    def write_over(self, megabytes, deadline=120):
+        """Lets the guest write in place, so that a snapshot has to keep what was there."""
+        self.call(f"dd if=/dev/urandom of=/data/public/old bs=64k count={int(megabytes * 16)} conv=notrunc "
+                  "2>/dev/null && sync", deadline)
+
     def reboot(self):
         """Restarts the guest's system; QEMU runs on."""
         before = self.status()["boot"]
